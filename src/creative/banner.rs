@@ -1,0 +1,183 @@
+//! Banner markup: the HTML of people, with our slots filled and the macros of the exchange left for it.
+
+use super::pieces::{Builder, Out, Pieces};
+use super::{Misfit, Values, check_apis, url};
+use crate::openrtb::notice::Notice;
+use crate::openrtb::request::{Banner, Request, Size};
+
+const CLICK_SLOT: &str = "${CLICK_URL}";
+const LANDING_SLOT: &str = "${LANDING_URL}";
+const IMPRESSION_SLOT: &str = "${IMPRESSION_URL}";
+
+/// What a banner template is made from.
+#[derive(Clone, Debug, Default)]
+pub struct BannerSpec {
+    /// Slots: `${CLICK_URL}` our redirect to the landing page behind the click macro of the exchange,
+    /// `${LANDING_URL}` the landing page itself, `${IMPRESSION_URL}` the address that counts the impression.
+    /// Where the last one is missing, a 1×1 image of it is appended, so that impressions are always counted.
+    /// Everything else, OpenRTB macros included, stays as it is.
+    pub html: String,
+    pub w: u32,
+    pub h: u32,
+    /// AdCOM banner type: 1 XHTML text, 2 XHTML banner, 3 JavaScript, 4 iframe.
+    pub btype: u32,
+    /// AdCOM API frameworks that the markup needs.
+    pub apis: Vec<u32>,
+    pub landing_url: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct BannerTemplate {
+    spec: BannerSpec,
+    pieces: Pieces,
+    secure: bool,
+}
+
+/// How a banner answers an imp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BannerFit {
+    /// The banner's width and height.
+    pub size: (u32, u32),
+    /// The ratio that was asked for, where the imp has a flex size and no exact one.
+    pub ratio: Option<(u32, u32)>,
+}
+
+impl BannerTemplate {
+    pub fn compile(spec: BannerSpec) -> BannerTemplate {
+        let pieces = compile_html(&spec);
+        let secure = url::is_secure(&spec.html) && url::is_secure(&spec.landing_url);
+        BannerTemplate { spec, pieces, secure }
+    }
+
+    pub fn secure(&self) -> bool {
+        self.secure
+    }
+
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.spec.html.trim().is_empty() {
+            problems.push("the markup is empty".to_owned());
+        } else if !self.spec.html.contains(CLICK_SLOT) {
+            problems.push(format!(
+                "the markup has no {CLICK_SLOT}: clicks would not be counted; link to it"
+            ));
+        }
+        if self.spec.w == 0 || self.spec.h == 0 {
+            problems.push(format!(
+                "size {}x{}: both must be above 0",
+                self.spec.w, self.spec.h
+            ));
+        }
+        if !(1..=4).contains(&self.spec.btype) {
+            problems.push(format!(
+                "btype {}: 1 XHTML text, 2 XHTML banner, 3 JavaScript or 4 iframe",
+                self.spec.btype
+            ));
+        }
+        if !url::is_absolute(&self.spec.landing_url) {
+            problems.push(format!(
+                "landing_url {:?}: an https:// or http:// URL",
+                self.spec.landing_url
+            ));
+        }
+        problems
+    }
+
+    pub fn fits(&self, banner: &Banner, request: &Request) -> Result<BannerFit, Misfit> {
+        if request.ints(banner.btype).contains(&self.spec.btype) {
+            return Err(Misfit::BannerType);
+        }
+        if !accepts_markup(request.strs(banner.mimes), self.spec.btype) {
+            return Err(Misfit::Mime);
+        }
+        check_apis(&self.spec.apis, request.ints(banner.api))?;
+        let ratio = self.match_size(request.sizes(banner)).ok_or(Misfit::Size)?;
+        Ok(BannerFit {
+            size: (self.spec.w, self.spec.h),
+            ratio,
+        })
+    }
+
+    pub(super) fn write(&self, values: &Values, out: &mut Out) {
+        self.pieces.write(values, |_| false, out);
+    }
+
+    /// The flex ratio that matches, `Some(None)` for an exact size (which goes first), `None` for no match.
+    fn match_size(&self, sizes: &[Size]) -> Option<Option<(u32, u32)>> {
+        if sizes.is_empty() || sizes.iter().any(|size| self.is_exactly(size)) {
+            return Some(None);
+        }
+        let flex = sizes.iter().find(|size| self.is_in_ratio(size))?;
+        Some(Some((flex.wratio, flex.hratio)))
+    }
+
+    /// 0 = any, unless a ratio is given instead.
+    fn is_exactly(&self, size: &Size) -> bool {
+        let is_flex = size.w == 0 && size.h == 0 && size.wratio > 0 && size.hratio > 0;
+        !is_flex && (size.w == 0 || size.w == self.spec.w) && (size.h == 0 || size.h == self.spec.h)
+    }
+
+    /// The height is the ratio's to the pixel. Section 3.2.10.
+    fn is_in_ratio(&self, size: &Size) -> bool {
+        if size.wratio == 0 || size.hratio == 0 || self.spec.w < size.wmin {
+            return false;
+        }
+        let across = u64::from(self.spec.h) * u64::from(size.wratio);
+        let down = u64::from(self.spec.w) * u64::from(size.hratio);
+        across.abs_diff(down) < u64::from(size.wratio)
+    }
+}
+
+fn compile_html(spec: &BannerSpec) -> Pieces {
+    let mut markup = Builder::default();
+    let mut rest = spec.html.as_str();
+    while let Some(start) = rest.find("${") {
+        let (before, at) = rest.split_at(start);
+        markup.text(before);
+        rest = if let Some(after) = at.strip_prefix(CLICK_SLOT) {
+            markup.click();
+            after
+        } else if let Some(after) = at.strip_prefix(LANDING_SLOT) {
+            markup.url(&spec.landing_url);
+            after
+        } else if let Some(after) = at.strip_prefix(IMPRESSION_SLOT) {
+            markup.notice(Notice::Impression);
+            after
+        } else {
+            markup.text("${");
+            &at[2..]
+        };
+    }
+    markup.text(rest);
+    if !spec.html.contains(IMPRESSION_SLOT) {
+        markup.text(r#"<img src=""#).notice(Notice::Impression);
+        markup.text(r#"" width="1" height="1" alt="" style="display:none">"#);
+    }
+    markup.build()
+}
+
+/// A list that names only images (or Flash) speaks of what the markup may show: live traffic sends
+/// `["image/gif", "image/jpeg"]` and takes HTML. A list that names a kind of markup must name ours.
+fn accepts_markup(mimes: &[&str], btype: u32) -> bool {
+    const JAVASCRIPT: u32 = 3;
+    let is = |mime: &str, any: &[&str]| any.iter().any(|known| mime.eq_ignore_ascii_case(known));
+    let is_html = |mime: &str| is(mime, &["text/html", "application/xhtml+xml"]);
+    let is_script = |mime: &str| {
+        is(
+            mime,
+            &[
+                "application/javascript",
+                "text/javascript",
+                "application/x-javascript",
+            ],
+        )
+    };
+    let mut names_markup = false;
+    for mime in mimes {
+        if is_html(mime) || (btype == JAVASCRIPT && is_script(mime)) {
+            return true;
+        }
+        names_markup |= is_script(mime);
+    }
+    !names_markup
+}

@@ -1,0 +1,188 @@
+//! Markup from a value: banner HTML, VAST and native JSON, compiled once and then only appended.
+//!
+//! Nothing here does I/O, reads a clock or, once the output buffer has grown, allocates on the way of a bid.
+//! Every URL that is put into markup is safe there: quotes, angle brackets, backslashes, blanks and all that is
+//! not printable ASCII are percent-encoded, so that it can end neither an attribute nor a CDATA section nor a string.
+
+mod banner;
+mod misfit;
+mod native;
+mod pieces;
+mod url;
+mod vast;
+mod video;
+
+pub use banner::{BannerFit, BannerSpec, BannerTemplate};
+pub use misfit::Misfit;
+pub use native::{NativeFit, NativeImage, NativeSpec, NativeTemplate};
+pub use vast::{VastVersion, vast_version};
+pub use video::{MediaFile, VideoFit, VideoSpec, VideoTemplate};
+
+use crate::openrtb::request::{Imp, NativeAsset, Request};
+use crate::openrtb::response::MarkupType;
+use crate::units::BidId;
+use pieces::Out;
+
+/// A creative's markup, ready to be rendered.
+#[derive(Clone, Debug)]
+pub enum Template {
+    Banner(BannerTemplate),
+    Video(VideoTemplate),
+    Native(NativeTemplate),
+}
+
+/// What a rendering needs to know beyond the creative.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    /// `server.public_url`, without a slash at its end.
+    pub base: &'a str,
+    /// The notice token, URL-safe base64.
+    pub token: &'a str,
+    pub bid_id: BidId,
+    /// Stands in front of our click URL, so that the exchange counts clicks too.
+    pub click_macro: Option<ClickMacro<'a>>,
+    /// What the imp asks for: `request.native_assets(&native)`. Empty for banner and video.
+    pub native_assets: &'a [NativeAsset],
+}
+
+/// The click macro of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClickMacro<'a> {
+    pub text: &'a str,
+    /// Our URL behind the macro is one parameter of the exchange's URL: percent-encoded.
+    pub escaped: bool,
+}
+
+/// How a creative answers an imp: what the response says of it and how it is rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Banner(BannerFit),
+    Video(VideoFit),
+    Native(NativeFit),
+}
+
+impl Template {
+    pub fn banner(spec: BannerSpec) -> Template {
+        Template::Banner(BannerTemplate::compile(spec))
+    }
+
+    pub fn video(spec: VideoSpec) -> Template {
+        Template::Video(VideoTemplate::compile(spec))
+    }
+
+    pub fn native(spec: NativeSpec) -> Template {
+        Template::Native(NativeTemplate::compile(spec))
+    }
+
+    /// What is wrong with the creative, for the check of a configuration; each entry says what would be right.
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Template::Banner(banner) => banner.problems(),
+            Template::Video(video) => video.problems(),
+            Template::Native(native) => native.problems(),
+        }
+    }
+
+    /// No `http:` URL in markup, media or landing page.
+    /// Whether our own URLs are https depends on [`Values::base`].
+    pub fn secure(&self) -> bool {
+        match self {
+            Template::Banner(banner) => banner.secure(),
+            Template::Video(video) => video.secure(),
+            Template::Native(native) => native.secure(),
+        }
+    }
+
+    pub fn markup_type(&self) -> MarkupType {
+        match self {
+            Template::Banner(_) => MarkupType::Banner,
+            Template::Video(_) => MarkupType::Video,
+            Template::Native(_) => MarkupType::Native,
+        }
+    }
+
+    /// Whether the creative can be shown in this imp. Blocked attributes, categories and the like are not asked here:
+    /// they do not depend on the markup.
+    pub fn fits(&self, imp: &Imp, request: &Request) -> Result<Fit, Misfit> {
+        if imp.secure == Some(true) && !self.secure() {
+            return Err(Misfit::NotSecure);
+        }
+        match (self, &imp.banner, &imp.video, &imp.native) {
+            (Template::Banner(ad), Some(banner), _, _) => ad.fits(banner, request).map(Fit::Banner),
+            (Template::Video(ad), _, Some(video), _) => ad.fits(video, request).map(Fit::Video),
+            (Template::Native(ad), _, _, Some(native)) => ad.fits(native, request).map(Fit::Native),
+            _ => Err(Misfit::Format),
+        }
+    }
+
+    /// Appends the markup. `fit` is what [`Template::fits`] of this template said of the imp.
+    pub fn render(&self, fit: &Fit, values: &Values, out: &mut Vec<u8>) {
+        self.write(fit, values, &mut Out::raw(out));
+    }
+
+    /// Appends the markup as the content of a JSON string, without its quotes: what `adm` holds.
+    pub fn render_json(&self, fit: &Fit, values: &Values, out: &mut Vec<u8>) {
+        self.write(fit, values, &mut Out::json(out));
+    }
+
+    fn write(&self, fit: &Fit, values: &Values, out: &mut Out) {
+        match (self, fit) {
+            (Template::Banner(ad), Fit::Banner(_)) => ad.write(values, out),
+            (Template::Video(ad), Fit::Video(fit)) => ad.write(fit, values, out),
+            (Template::Native(ad), Fit::Native(fit)) => ad.write(fit, values, out),
+            _ => debug_assert!(false, "a fit of another format"),
+        }
+    }
+}
+
+impl Fit {
+    /// `bid.w` and `bid.h`; native ads have none.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        match self {
+            Fit::Banner(banner) => Some(banner.size),
+            Fit::Video(video) => Some(video.size),
+            Fit::Native(_) => None,
+        }
+    }
+
+    /// `bid.wratio` and `bid.hratio`, for flex banners.
+    pub fn ratio(&self) -> Option<(u32, u32)> {
+        match self {
+            Fit::Banner(banner) => banner.ratio,
+            _ => None,
+        }
+    }
+
+    /// `bid.protocol`.
+    pub fn protocol(&self) -> Option<u32> {
+        match self {
+            Fit::Video(video) => Some(video.version.protocol()),
+            _ => None,
+        }
+    }
+
+    /// `bid.dur`.
+    pub fn duration_s(&self) -> Option<u32> {
+        match self {
+            Fit::Video(video) => Some(video.duration_s),
+            _ => None,
+        }
+    }
+
+    /// The creative attribute that the rendering adds to the configured ones: 16, the markup asks for a skip button.
+    pub fn extra_attribute(&self) -> Option<u32> {
+        match self {
+            Fit::Video(video) => video.skippable.then_some(video::SKIP_BUTTON),
+            _ => None,
+        }
+    }
+}
+
+/// Every API that the markup needs is listed; an unlisted one is not supported (section 3.2.6).
+fn check_apis(needed: &[u32], offered: &[u32]) -> Result<(), Misfit> {
+    if needed.iter().all(|api| offered.contains(api)) {
+        Ok(())
+    } else {
+        Err(Misfit::Api)
+    }
+}

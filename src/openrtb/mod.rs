@@ -1,0 +1,53 @@
+//! The wire: OpenRTB 2.5 and 2.6 as JSON. Nothing outside this module knows how a request or a response is written.
+//!
+//! # What is brought into one form
+//!
+//! Everything stands in its 2.6 position: `regs.ext.{gdpr,us_privacy,gpp,gpp_sid}`, `user.ext.{consent,eids}`,
+//! `source.ext.schain`, `ext.schain` and `imp.ext.rwdd` are read where the 2.6 field is absent; of two privacy signals
+//! the stricter one counts. `device.sua` is folded into `os`, `osv`, `browser`, `model` and `kind`; `langb` into
+//! `language`; the deprecated `video.protocol` into `protocols`; `eids[].uids[]` are flattened; `keywords` are split.
+//!
+//! # Lenient, where the meaning is single
+//!
+//! | on the wire | is read as |
+//! |---|---|
+//! | null, `""`, a wrong type in an optional field that restricts nothing | absent |
+//! | `"160"`, `160.0`, `true` for an integer | 160, 160, 1 |
+//! | an integer for text (`tagid`, `publisher.id`, `bcat`, `bapp` …) | its digits |
+//! | a lone value for an array; a lone string with commas | an array of one; its parts |
+//! | unknown fields, unknown codes | nothing |
+//! | a byte order mark before the document | nothing |
+//! | the same key twice | the last one, never a mixture |
+//! | an `ip` that is none, an `ifa` of zeros, coordinates or offsets out of range | absent |
+//! | `imp.native.request` as a string or an object, with or without the `native` wrapper | the same |
+//! | a native request that is not JSON or has no assets | an imp without native |
+//! | an imp with no format that could be read | an imp that gets no bid |
+//! | `rqddurs` beside `minduration` or `maxduration` | `rqddurs` |
+//! | more than [`IMPS_MAX`] imps | the first of them |
+//!
+//! # Strict, where meaning would be lost
+//!
+//! | on the wire | is |
+//! |---|---|
+//! | not one JSON object in UTF-8; more than 1024 levels | refused |
+//! | `id`, `imp`, `imp.id`, `video.mimes`, `native.request` missing or of another type; equal imp ids | refused |
+//! | money, `qty.multiplier` or `tmax` negative, out of range or no number | refused |
+//! | a list that blocks or allows (`bcat`, `badv`, `wseat`, `cur`, `battr`, `api`, `mimes` …) with an element that cannot be read | refused |
+//! | more than one of `site`, `app`, `dooh` | refused |
+//! | `coppa`, `gdpr`, `lmt`, `dnt`, `secure`, `test`, `private_auction` and `required` neither 0 nor absent | yes |
+//! | a banner size that cannot be read, with no other | a size that fits no creative |
+//! | a floor currency that is no code | a floor that no bid is known to reach |
+//!
+//! A refusal is a [`Malformed`], which the server answers with 400.
+
+pub mod browser;
+pub mod category;
+pub mod domain;
+pub mod macros;
+pub mod notice;
+mod parse;
+pub mod privacy;
+pub mod request;
+pub mod response;
+
+pub use parse::{IMPS_MAX, Malformed, RequestBuffers};

@@ -1,0 +1,46 @@
+//! What the server is told at start. Changing it needs a restart; everything else reloads.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    /// Needed where `admin` is not loopback; read from a file or an environment variable, never from the configuration itself.
+    pub admin_token: Option<String>,
+    /// Base of every notice, click and tracker URL, without a trailing slash.
+    pub public_url: String,
+    /// Threads that answer bids; 0 = one per core.
+    pub workers: usize,
+    /// 16-bit name of this node in bid ids.
+    pub node: u16,
+    pub data: PathBuf,
+    pub limits: Limits,
+    pub drain_notice: Duration,
+    pub drain_max: Duration,
+    /// `text` or `json`.
+    pub log_json: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The most that one decision may take, whatever `tmax` says.
+    pub decision_budget: Duration,
+    pub body_bytes: usize,
+    pub decompressed_bytes: usize,
+    pub connections_per_worker: usize,
+    pub requests_in_flight_per_worker: usize,
+    /// From the first byte of the head to the last of the body.
+    pub read_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Line items scored by the model per request (K).
+    pub candidates: usize,
+    /// Bid records waiting for the log thread, per worker; a full queue drops and counts.
+    pub bid_queue: usize,
+    /// Notices waiting for the bookkeeper; a full queue answers 503.
+    pub notice_queue: usize,
+    /// Share of no-bids that are logged, 0..=1.
+    pub no_bid_sample: f64,
+}

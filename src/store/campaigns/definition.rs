@@ -1,0 +1,327 @@
+//! What people configure, after inheritance, before it is compiled: plain values, ids as strings.
+
+use crate::store::campaigns::expression::Expression;
+use crate::units::{Cpm, Limits, Nanos, Timestamp};
+use std::net::IpAddr;
+
+/// Everything that [`Campaigns::compile`](super::Campaigns::compile) turns into an index.
+#[derive(Clone, Debug, Default)]
+pub struct Definitions {
+    pub advertisers: Vec<Advertiser>,
+    pub campaigns: Vec<Campaign>,
+    pub creatives: Vec<Creative>,
+    pub policy: Vec<PolicyRule>,
+    pub signals: Vec<Signal>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Active,
+    Paused,
+    Ended,
+}
+
+#[derive(Clone, Debug)]
+pub struct Advertiser {
+    pub id: String,
+    pub name: String,
+    pub domain: String,
+    pub categories: Vec<String>,
+    /// Taxonomy of `categories` (AdCOM category taxonomies; 1 = IAB Content 1.0).
+    pub cattax: u32,
+    /// IANA name. Days and hours of budgets are this zone's.
+    pub time_zone: String,
+    pub status: Status,
+}
+
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    pub id: String,
+    pub name: String,
+    /// Index into [`Definitions::advertisers`].
+    pub advertiser: usize,
+    pub status: Status,
+    pub budget: Limits,
+    pub flight: Flight,
+    pub line_items: Vec<LineItem>,
+}
+
+/// From (inclusive) until (exclusive); `None` = open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+impl Flight {
+    pub fn contains(&self, now: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// A line item with every inherited value filled in.
+#[derive(Clone, Debug)]
+pub struct LineItem {
+    pub id: String,
+    /// A regional override `ID@CAN` is a line item of its own that spends from the budget account of `ID` and counts
+    /// against its caps: the id of that line item. `None` = its own.
+    pub part_of: Option<String>,
+    pub status: Status,
+    pub budget: Limits,
+    pub flight: Flight,
+    pub targeting: Targeting,
+    pub bid: BidStrategy,
+    /// Never bid above this.
+    pub max_bid: Option<Cpm>,
+    /// All that hold are multiplied; the product is kept within 0.1..=10.
+    pub multipliers: Vec<Multiplier>,
+    pub caps: Vec<Cap>,
+    pub without_id: WithoutId,
+    /// Ids into [`Definitions::creatives`].
+    pub creatives: Vec<String>,
+    /// `deal_goal = "deliver"`: a fixed-price deal is answered even where the value is below its price.
+    pub deliver_deals: bool,
+    /// May bid on several imps of one request.
+    pub roadblock: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum BidStrategy {
+    Cpm(Cpm),
+    /// What a click is worth.
+    Cpc(Nanos),
+    /// What a conversion of this name is worth.
+    Cpa { event: String, value: Nanos },
+}
+
+#[derive(Clone, Debug)]
+pub struct Multiplier {
+    pub when: Targeting,
+    /// Thousandths: 1300 = × 1.30.
+    pub factor_milli: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    pub level: CapLevel,
+    pub impressions: u16,
+    pub window_s: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CapLevel {
+    Creative,
+    LineItem,
+    Campaign,
+    Advertiser,
+}
+
+/// What a line item does when the request names no user it may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutId {
+    #[default]
+    Bid,
+    NoBid,
+}
+
+/// Values wanted and values refused. Empty `include` = any value, also a missing one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms<T> {
+    pub include: Vec<T>,
+    pub exclude: Vec<T>,
+}
+
+impl<T> Terms<T> {
+    pub fn is_any(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+}
+
+/// Every dimension a line item can target. A request without the value fails an `include` and passes an `exclude`.
+/// Text is compared case-insensitively (ASCII).
+#[derive(Clone, Debug, Default)]
+pub struct Targeting {
+    pub country: Terms<String>,
+    /// `COUNTRY-REGION` such as `USA-CA`, or the region alone.
+    pub region: Terms<String>,
+    pub city: Terms<String>,
+    /// A postcode, or a prefix ending in `*`.
+    pub postcode: Terms<String>,
+    pub radius: Terms<Circle>,
+    pub device_type: Terms<u32>,
+    pub make: Terms<String>,
+    pub model: Terms<String>,
+    pub os: Terms<String>,
+    pub os_version: VersionRange,
+    pub browser: Terms<String>,
+    /// Primary subtag: `en` covers `en-GB`.
+    pub language: Terms<String>,
+    pub connection: Terms<u32>,
+    pub carrier: Terms<String>,
+    /// Hours of the week in the user's own time zone.
+    pub hours: Hours,
+    pub exchange: Terms<String>,
+    /// A domain covers its subdomains.
+    pub site: Terms<String>,
+    /// App name or id.
+    pub app: Terms<String>,
+    pub bundle: Terms<String>,
+    pub publisher: Terms<String>,
+    /// `imp.tagid`.
+    pub placement: Terms<String>,
+    /// A parent (`IAB1`) covers its children (`IAB1-6`).
+    pub category: Terms<String>,
+    pub keyword: Terms<String>,
+    pub position: Terms<u32>,
+    pub instl: Option<bool>,
+    pub rewarded: Option<bool>,
+    /// `video.plcmt`.
+    pub video_placement: Terms<u32>,
+    pub deal: Terms<String>,
+    pub ip: Terms<IpRange>,
+    /// Named context signals as `name:value`, such as `weather:rain`.
+    pub signal: Terms<String>,
+    pub audience: Option<Expression>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circle {
+    pub lat: f64,
+    pub lon: f64,
+    pub km: f64,
+}
+
+/// Inclusive, compared number by number: 10.2 < 10.10. Empty = any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionRange {
+    pub min: Option<String>,
+    pub max: Option<String>,
+}
+
+/// Inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpRange {
+    pub first: IpAddr,
+    pub last: IpAddr,
+}
+
+/// A set of hours of the week, Monday 00 first; `None` = all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hours(pub Option<[u64; 3]>);
+
+#[derive(Clone, Debug)]
+pub struct Creative {
+    pub id: String,
+    /// Index into [`Definitions::advertisers`].
+    pub advertiser: usize,
+    pub status: Status,
+    /// `adomain`; the advertiser's where the file gives none.
+    pub domains: Vec<String>,
+    pub categories: Vec<String>,
+    pub cattax: u32,
+    /// AdCOM creative attributes.
+    pub attributes: Vec<u32>,
+    /// AdCOM API frameworks that the markup needs.
+    pub apis: Vec<u32>,
+    pub landing_url: String,
+    /// ISO-639-1, lower case; empty or `xx` = no linguistic content.
+    pub languages: Vec<String>,
+    pub valid: Flight,
+    /// The promoted app's store id.
+    pub bundle: Option<String>,
+    pub approvals: Vec<(String, Approval)>,
+    pub ai_generated: bool,
+    pub ad: Ad,
+}
+
+/// The state of a creative at one exchange; where none is set, the exchange's default counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Approval {
+    #[default]
+    Approved,
+    Pending,
+    Rejected,
+}
+
+#[derive(Clone, Debug)]
+pub enum Ad {
+    Banner(BannerAd),
+    Video(VideoAd),
+    Native(NativeAd),
+}
+
+#[derive(Clone, Debug)]
+pub struct BannerAd {
+    pub w: u32,
+    pub h: u32,
+    /// May contain the OpenRTB macros, `${CLICK_URL}` (our redirect to the landing URL) and `${LANDING_URL}`.
+    pub html: String,
+    /// AdCOM `btype`: 1 XHTML text, 2 XHTML banner, 3 JavaScript, 4 iframe.
+    pub btype: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct VideoAd {
+    pub title: String,
+    pub duration_s: u32,
+    pub w: u32,
+    pub h: u32,
+    /// `Some(n)`: the ad itself can be skipped after n seconds.
+    pub skip_after_s: Option<u32>,
+    pub media: Vec<MediaFile>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MediaFile {
+    pub url: String,
+    pub mime: String,
+    pub bitrate_kbps: u32,
+    pub w: u32,
+    pub h: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct NativeAd {
+    pub title: String,
+    pub images: Vec<NativeImage>,
+    /// (AdCOM native data type, value).
+    pub data: Vec<(u32, String)>,
+    pub privacy_url: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NativeImage {
+    /// 1 icon, 3 main.
+    pub kind: u32,
+    pub url: String,
+    pub w: u32,
+    pub h: u32,
+}
+
+/// `policy.toml`: never this ad to these people at this hour; applied after the model.
+#[derive(Clone, Debug)]
+pub struct PolicyRule {
+    pub id: String,
+    /// The ad has one of these categories (a parent covers its children). Empty = not asked.
+    pub categories: Vec<String>,
+    /// The ad has one of these attributes. Empty = not asked.
+    pub attributes: Vec<u32>,
+    /// The user and context match; an empty targeting matches everybody.
+    pub when: Targeting,
+    /// The rule also holds where the age is not known.
+    pub unknown_age_matches: bool,
+    /// Users below this age.
+    pub below_age: Option<u8>,
+}
+
+/// A named context signal of a place, from a feed.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    pub name: String,
+    pub value: String,
+    pub country: String,
+    pub region: Option<String>,
+    /// Ignored from then on.
+    pub until: Option<Timestamp>,
+}

@@ -1,0 +1,91 @@
+//! What is agreed with one exchange.
+
+use crate::store::campaigns::definition::Approval;
+use crate::units::{Currency, ObjectId};
+
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The file's name and the path segment of `POST /openrtb2/{name}`.
+    pub name: String,
+    pub id: ObjectId,
+    pub auth: Auth,
+    /// Our seat there; `seatbid.seat`.
+    pub seat: String,
+    /// The currency of our bids where the request allows it; else one that the request allows and a rate is known for.
+    pub currency: Currency,
+    /// Taken off `tmax` for the way there and back.
+    pub network_allowance_ms: u32,
+    /// `tmax` where the request gives none.
+    pub default_tmax_ms: u32,
+    pub no_bid: NoBidForm,
+    pub billable: BillingEvent,
+    pub billable_video: BillingEvent,
+    /// What the price macro carries.
+    pub price_in: PriceIn,
+    pub notices: Notices,
+    /// Imps evaluated per request, the first ones.
+    pub imps_max: usize,
+    /// Bid requests answered a second; the rest gets a no-bid. `None` = no limit.
+    pub qps_max: Option<u32>,
+    /// The macro that the exchange wants in front of the click URL, such as `${CLICK_URL_ESC}`.
+    pub click_macro: Option<ClickMacro>,
+    pub default_approval: Approval,
+    /// Seconds that a bid stays valid: `bid.exp` where the imp gives none, and the end of every hold.
+    pub exp_banner_s: u32,
+    pub exp_video_s: u32,
+    pub exp_native_s: u32,
+    /// Seconds that money is held for a bid until a win is known.
+    pub win_hold_s: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    None,
+    /// `Authorization: Bearer …`, compared in constant time.
+    Bearer(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBidForm {
+    /// 204.
+    NoContent,
+    /// 200 with `{"id":…,"seatbid":[],"nbr":n}`.
+    WithReason,
+    /// 200 with `{}`.
+    Empty,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BillingEvent {
+    /// The billing notice, `burl`.
+    Burl,
+    /// The impression that the markup itself reports (VAST Impression, native tracker).
+    Impression,
+    /// The win notice, `nurl`.
+    Win,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceIn {
+    /// Units per thousand, as bids are.
+    Cpm,
+    /// Micros per thousand.
+    CpmMicros,
+    /// Units for this one impression.
+    Unit,
+}
+
+/// Which notice URLs are put into bids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notices {
+    pub win: bool,
+    pub bill: bool,
+    pub loss: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClickMacro {
+    pub text: String,
+    /// Our click URL is percent-encoded behind the macro.
+    pub escaped: bool,
+}

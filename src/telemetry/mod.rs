@@ -1,0 +1,11 @@
+//! What is counted and timed: names as enums, counters with one writer each, histograms merged when somebody looks.
+//!
+//! Invariant: counting never blocks a bid. A worker writes only its own [`Recorder`].
+
+mod reason;
+mod recorder;
+mod stage;
+
+pub use reason::Reason;
+pub use recorder::{Counter, Recorder, Shared, stage_histogram};
+pub use stage::Stage;

@@ -1,0 +1,157 @@
+//! Why there is no bid: for a whole request, an imp or a line item. One list, so that metrics, log and pages agree.
+
+/// The step at which a request, an imp or a line item fell out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Reason {
+    // Of the whole request, before any line item is looked at.
+    Shed,
+    TooLate,
+    QpsLimit,
+    Standby,
+    Seat,
+    Currency,
+    Crawler,
+    // Of an imp or a line item.
+    NotTargeted,
+    Flight,
+    NoUserId,
+    FrequencyCap,
+    BudgetSpent,
+    PrivateAuction,
+    Deal,
+    Format,
+    Size,
+    Mime,
+    Duration,
+    Protocol,
+    Api,
+    BlockedType,
+    BlockedAttribute,
+    BlockedAdvertiser,
+    BlockedCategory,
+    BlockedApp,
+    Language,
+    NotSecure,
+    NotApproved,
+    CreativeDates,
+    NativeAsset,
+    NotScored,
+    Model,
+    Policy,
+    BelowFloor,
+    LostInternally,
+    HoldsFull,
+}
+
+impl Reason {
+    pub const COUNT: usize = Self::ALL.len();
+    pub const ALL: [Reason; 36] = [
+        Reason::Shed,
+        Reason::TooLate,
+        Reason::QpsLimit,
+        Reason::Standby,
+        Reason::Seat,
+        Reason::Currency,
+        Reason::Crawler,
+        Reason::NotTargeted,
+        Reason::Flight,
+        Reason::NoUserId,
+        Reason::FrequencyCap,
+        Reason::BudgetSpent,
+        Reason::PrivateAuction,
+        Reason::Deal,
+        Reason::Format,
+        Reason::Size,
+        Reason::Mime,
+        Reason::Duration,
+        Reason::Protocol,
+        Reason::Api,
+        Reason::BlockedType,
+        Reason::BlockedAttribute,
+        Reason::BlockedAdvertiser,
+        Reason::BlockedCategory,
+        Reason::BlockedApp,
+        Reason::Language,
+        Reason::NotSecure,
+        Reason::NotApproved,
+        Reason::CreativeDates,
+        Reason::NativeAsset,
+        Reason::NotScored,
+        Reason::Model,
+        Reason::Policy,
+        Reason::BelowFloor,
+        Reason::LostInternally,
+        Reason::HoldsFull,
+    ];
+
+    /// Stable: dashboards and logs refer to it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Shed => "shed",
+            Reason::TooLate => "too_late",
+            Reason::QpsLimit => "qps_limit",
+            Reason::Standby => "standby",
+            Reason::Seat => "seat",
+            Reason::Currency => "currency",
+            Reason::Crawler => "crawler",
+            Reason::NotTargeted => "not_targeted",
+            Reason::Flight => "flight",
+            Reason::NoUserId => "no_user_id",
+            Reason::FrequencyCap => "frequency_cap",
+            Reason::BudgetSpent => "budget_spent",
+            Reason::PrivateAuction => "private_auction",
+            Reason::Deal => "deal",
+            Reason::Format => "format",
+            Reason::Size => "size",
+            Reason::Mime => "mime",
+            Reason::Duration => "duration",
+            Reason::Protocol => "protocol",
+            Reason::Api => "api",
+            Reason::BlockedType => "blocked_type",
+            Reason::BlockedAttribute => "blocked_attribute",
+            Reason::BlockedAdvertiser => "blocked_advertiser",
+            Reason::BlockedCategory => "blocked_category",
+            Reason::BlockedApp => "blocked_app",
+            Reason::Language => "language",
+            Reason::NotSecure => "not_secure",
+            Reason::NotApproved => "not_approved",
+            Reason::CreativeDates => "creative_dates",
+            Reason::NativeAsset => "native_asset",
+            Reason::NotScored => "not_scored",
+            Reason::Model => "model",
+            Reason::Policy => "policy",
+            Reason::BelowFloor => "below_floor",
+            Reason::LostInternally => "lost_internally",
+            Reason::HoldsFull => "holds_full",
+        }
+    }
+
+    /// The no-bid reason code of OpenRTB 3.0 where there is one (0 = unknown error is never sent).
+    pub fn nbr(self) -> Option<u32> {
+        match self {
+            Reason::Crawler => Some(3),
+            Reason::NoUserId => Some(8),
+            Reason::FrequencyCap => Some(9),
+            Reason::TooLate => Some(15),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_holds_every_reason_at_its_own_index_and_names_are_unique() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+        assert_eq!(Reason::HoldsFull as usize + 1, Reason::COUNT);
+        let mut names: Vec<_> = Reason::ALL.iter().map(|r| r.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::COUNT);
+    }
+}

@@ -1,0 +1,214 @@
+//! One worker's counters and histograms.
+//!
+//! Invariant: a [`Recorder`] has one writer. It counts by load and store, without a locked instruction, and
+//! merges its histograms into the [`Shared`] ones about once a second, so that a scrape never stops a worker.
+
+use super::{Reason, Stage};
+use hdrhistogram::Histogram;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Counts of requests and what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Counter {
+    Requests,
+    /// Requests answered with at least one bid.
+    Answered,
+    Bids,
+    /// Requests answered without a bid.
+    NoBids,
+    Malformed,
+    Refused,
+    Late,
+    ProfileLookups,
+    ProfileHits,
+    CandidatesMatched,
+    CandidatesScored,
+    Connections,
+    ConnectionsClosed,
+    ConnectionsRefused,
+    BidRecordsDropped,
+    Notices,
+    NoticesRefused,
+}
+
+impl Counter {
+    pub const ALL: [Counter; 17] = [
+        Counter::Requests,
+        Counter::Answered,
+        Counter::Bids,
+        Counter::NoBids,
+        Counter::Malformed,
+        Counter::Refused,
+        Counter::Late,
+        Counter::ProfileLookups,
+        Counter::ProfileHits,
+        Counter::CandidatesMatched,
+        Counter::CandidatesScored,
+        Counter::Connections,
+        Counter::ConnectionsClosed,
+        Counter::ConnectionsRefused,
+        Counter::BidRecordsDropped,
+        Counter::Notices,
+        Counter::NoticesRefused,
+    ];
+
+    /// Metric name and help text.
+    pub fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Counter::Requests => ("requests", "Bid requests received"),
+            Counter::Answered => ("requests_answered", "Bid requests answered with at least one bid"),
+            Counter::Bids => ("bids", "Bids sent"),
+            Counter::NoBids => ("no_bids", "Bid requests answered without a bid"),
+            Counter::Malformed => ("requests_malformed", "Bid requests answered 400"),
+            Counter::Refused => ("requests_refused", "Bid requests answered 401, 405, 413 or 415"),
+            Counter::Late => ("answers_late", "Answers finished after their deadline"),
+            Counter::ProfileLookups => ("profile_lookups", "Profile look-ups"),
+            Counter::ProfileHits => ("profile_hits", "Profile look-ups that found a profile"),
+            Counter::CandidatesMatched => ("candidates_matched", "Line items that matched an imp"),
+            Counter::CandidatesScored => ("candidates_scored", "Line items scored by the model"),
+            Counter::Connections => ("connections_opened", "Connections accepted"),
+            Counter::ConnectionsClosed => ("connections_closed", "Connections that ended"),
+            Counter::ConnectionsRefused => ("connections_refused", "Connections closed at the limit"),
+            Counter::BidRecordsDropped => ("bid_records_dropped", "Bid records lost to a full queue"),
+            Counter::Notices => ("notices", "Notices, beacons and conversions received"),
+            Counter::NoticesRefused => (
+                "notices_refused",
+                "Notices with a missing or forged token, or a bad query",
+            ),
+        }
+    }
+}
+
+/// What readers see of one worker.
+pub struct Shared {
+    counters: [AtomicU64; Counter::ALL.len()],
+    /// Requests that got no bid, by the reason that decided.
+    no_bids: [AtomicU64; Reason::COUNT],
+    /// Line items that fell out, by reason.
+    fell_out: [AtomicU64; Reason::COUNT],
+    histograms: Mutex<Vec<Histogram<u64>>>,
+}
+
+impl Shared {
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn no_bids(&self, reason: Reason) -> u64 {
+        self.no_bids[reason as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn fell_out(&self, reason: Reason) -> u64 {
+        self.fell_out[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Adds this worker's times of a stage, in nanoseconds, to `into`.
+    pub fn merge_stage(&self, stage: Stage, into: &mut Histogram<u64>) {
+        let histograms = self.histograms.lock().expect("no panic while merging");
+        into.add(&histograms[stage as usize])
+            .expect("both histograms are made by `stage_histogram`");
+    }
+}
+
+/// A histogram for one stage: 3 significant digits from 100 ns to 100 s, so about 0.1 % wide buckets (~200 KB each).
+pub fn stage_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(100, 100_000_000_000, 3).expect("constant bounds are valid")
+}
+
+/// The writer's side; one per worker, not shared.
+pub struct Recorder {
+    shared: Arc<Shared>,
+    local: Vec<Histogram<u64>>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let histograms = || Stage::ALL.iter().map(|_| stage_histogram()).collect::<Vec<_>>();
+        let shared = Shared {
+            counters: [const { AtomicU64::new(0) }; Counter::ALL.len()],
+            no_bids: [const { AtomicU64::new(0) }; Reason::COUNT],
+            fell_out: [const { AtomicU64::new(0) }; Reason::COUNT],
+            histograms: Mutex::new(histograms()),
+        };
+        Recorder {
+            shared: Arc::new(shared),
+            local: histograms(),
+        }
+    }
+}
+
+impl Recorder {
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    pub fn count(&self, counter: Counter, n: u64) {
+        add(&self.shared.counters[counter as usize], n);
+    }
+
+    pub fn count_no_bid(&self, reason: Reason) {
+        self.count(Counter::NoBids, 1);
+        add(&self.shared.no_bids[reason as usize], 1);
+    }
+
+    pub fn count_fell_out(&self, reason: Reason, n: u64) {
+        add(&self.shared.fell_out[reason as usize], n);
+    }
+
+    pub fn time(&mut self, stage: Stage, nanos: u64) {
+        self.local[stage as usize].saturating_record(nanos);
+    }
+
+    /// Hands the local times over. Skipped while a reader holds them: the next call brings them.
+    pub fn publish(&mut self) {
+        let Ok(mut shared) = self.shared.histograms.try_lock() else {
+            return;
+        };
+        for (local, shared) in self.local.iter_mut().zip(shared.iter_mut()) {
+            shared
+                .add(&*local)
+                .expect("both histograms are made by `stage_histogram`");
+            local.reset();
+        }
+    }
+}
+
+/// Relaxed: a count guards nothing. Load and store, because there is one writer.
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_counts_and_publishes_is_what_a_reader_sees() {
+        let mut recorder = Recorder::default();
+        let shared = recorder.shared();
+        recorder.count(Counter::Bids, 2);
+        recorder.count_no_bid(Reason::Seat);
+        recorder.time(Stage::Parse, 5_000);
+        recorder.publish();
+        recorder.time(Stage::Parse, 7_000);
+        recorder.publish();
+
+        let mut seen = stage_histogram();
+        shared.merge_stage(Stage::Parse, &mut seen);
+        assert_eq!(
+            (shared.counter(Counter::Bids), shared.counter(Counter::NoBids)),
+            (2, 1)
+        );
+        assert_eq!(shared.no_bids(Reason::Seat), 1);
+        assert_eq!((seen.len(), seen.max() / 1000), (2, 7));
+    }
+
+    #[test]
+    fn counters_stand_at_their_own_index() {
+        for (index, counter) in Counter::ALL.into_iter().enumerate() {
+            assert_eq!(counter as usize, index);
+        }
+    }
+}
