@@ -1,0 +1,252 @@
+//! Markup as browsers, players and exchanges read it, and which creative fits which imp.
+
+#[path = "creative/banner.rs"]
+mod banner;
+#[path = "creative/native.rs"]
+mod native;
+#[path = "creative/video.rs"]
+mod video;
+#[path = "creative/xml.rs"]
+mod xml;
+
+use outbid::creative::{
+    BannerSpec, Fit, MediaFile, Misfit, NativeImage, NativeSpec, Template, Values, VideoSpec,
+};
+use outbid::openrtb::request::{Banner, Imp, Ints, Native, NativeAsset, Request, Size, Span, Strs, Video};
+use outbid::openrtb::response::write_escaped;
+use outbid::units::BidId;
+
+const VALUES: Values = Values {
+    base: "https://b.example",
+    token: "TOK-en_1",
+    bid_id: BidId(1 << 112),
+    click_macro: None,
+    native_assets: &[],
+};
+const CLICK: &str = "https://b.example/n/click?t=TOK-en_1";
+const IMPRESSION: &str = "https://b.example/n/imp?t=TOK-en_1&p=${AUCTION_PRICE}";
+
+#[test]
+fn insecure_creatives_do_not_fit_secure_imps() {
+    let landing = |url: &str| {
+        Template::banner(BannerSpec {
+            landing_url: url.to_owned(),
+            ..banner_spec("")
+        })
+    };
+    let media = |url: &str| {
+        let mut spec = video_spec();
+        spec.media[1].url = url.to_owned();
+        Template::video(spec)
+    };
+    let privacy = |url: &str| {
+        Template::native(NativeSpec {
+            privacy_url: Some(url.to_owned()),
+            ..native_spec()
+        })
+    };
+    for (template, expected) in [
+        (
+            Template::banner(banner_spec("<img src='https://a.example'>")),
+            true,
+        ),
+        (
+            Template::banner(banner_spec("<img src='http://a.example'>")),
+            false,
+        ),
+        (landing("http://a.example"), false),
+        (media("https://a.example"), true),
+        (media("HTTP://a.example"), false),
+        (privacy("https://a.example"), true),
+        (privacy("http://a.example"), false),
+    ] {
+        assert_eq!(template.secure(), expected);
+        let imp = Imp {
+            secure: Some(true),
+            ..Imp::default()
+        };
+        let misfit = if expected {
+            Misfit::Format
+        } else {
+            Misfit::NotSecure
+        };
+        assert_eq!(template.fits(&imp, &Request::default()), Err(misfit));
+    }
+}
+
+#[test]
+fn problems_of_a_creative_are_told_all_at_once() {
+    assert_eq!(Template::banner(banner_spec("${CLICK_URL}")).problems(), [""; 0]);
+    assert_eq!(Template::video(video_spec()).problems(), [""; 0]);
+    assert_eq!(Template::native(native_spec()).problems(), [""; 0]);
+    for (template, expected) in [
+        (Template::banner(banner_spec("<b>")), &["no ${CLICK_URL}"][..]),
+        (
+            Template::banner(BannerSpec::default()),
+            &["empty", "0x0", "btype 0", "landing_url"],
+        ),
+        (
+            Template::video(VideoSpec::default()),
+            &["duration of 0", "0x0", "0 media files", "landing_url"],
+        ),
+        (
+            Template::video(VideoSpec {
+                skip_after_s: Some(15),
+                ..video_spec()
+            }),
+            &["skip after 15 s"],
+        ),
+        (Template::native(NativeSpec::default()), &["title", "landing_url"]),
+    ] {
+        let problems = template.problems();
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        for (problem, part) in problems.iter().zip(expected) {
+            assert!(problem.contains(part), "{problem:?} has no {part:?}");
+        }
+    }
+}
+
+/// Lists are appended to the pools of a request that is made by hand.
+#[derive(Default)]
+struct Pools(Request<'static>);
+
+impl Pools {
+    fn ints(&mut self, list: &[u32]) -> Ints {
+        let start = self.0.ints.len() as u32;
+        self.0.ints.extend(list);
+        Ints(Span {
+            start,
+            end: self.0.ints.len() as u32,
+        })
+    }
+
+    fn strs(&mut self, list: &[&'static str]) -> Strs {
+        let start = self.0.strs.len() as u32;
+        self.0.strs.extend(list);
+        Strs(Span {
+            start,
+            end: self.0.strs.len() as u32,
+        })
+    }
+
+    fn sizes(&mut self, list: &[Size]) -> Span {
+        let start = self.0.sizes.len() as u32;
+        self.0.sizes.extend(list);
+        Span {
+            start,
+            end: self.0.sizes.len() as u32,
+        }
+    }
+
+    fn assets(&mut self, list: &[NativeAsset]) -> Span {
+        let start = self.0.native_assets.len() as u32;
+        self.0.native_assets.extend(list);
+        Span {
+            start,
+            end: self.0.native_assets.len() as u32,
+        }
+    }
+
+    fn fit_banner(&self, template: &Template, banner: Banner) -> Result<Fit, Misfit> {
+        template.fits(
+            &Imp {
+                banner: Some(banner),
+                ..Imp::default()
+            },
+            &self.0,
+        )
+    }
+
+    fn fit_video(&self, template: &Template, video: Video) -> Result<Fit, Misfit> {
+        template.fits(
+            &Imp {
+                video: Some(video),
+                ..Imp::default()
+            },
+            &self.0,
+        )
+    }
+
+    fn fit_native(&self, template: &Template, native: Native) -> Result<Fit, Misfit> {
+        template.fits(
+            &Imp {
+                native: Some(native),
+                ..Imp::default()
+            },
+            &self.0,
+        )
+    }
+}
+
+fn banner_spec(html: &str) -> BannerSpec {
+    let landing_url = "https://shop.example/?a=1&b=\"2\"".to_owned();
+    BannerSpec {
+        html: html.to_owned(),
+        w: 300,
+        h: 250,
+        btype: 4,
+        apis: vec![],
+        landing_url,
+    }
+}
+
+fn video_spec() -> VideoSpec {
+    let file = |url: &str, mime: &str, bitrate_kbps| MediaFile {
+        url: url.to_owned(),
+        mime: mime.to_owned(),
+        bitrate_kbps,
+        w: 640,
+        h: 360,
+    };
+    VideoSpec {
+        creative_id: "cr-1".to_owned(),
+        title: "Shoes & <socks>".to_owned(),
+        duration_s: 15,
+        w: 640,
+        h: 360,
+        skip_after_s: Some(5),
+        media: vec![
+            file("https://cdn.example/v.mp4?a=1&b=2", "video/mp4", 800),
+            file("https://cdn.example/v-hd.mp4", "video/mp4", 2_400),
+            file("https://cdn.example/v.webm", "video/webm", 0),
+            file("https://cdn.example/v.m3u8", "application/x-mpegURL", 0),
+        ],
+        apis: vec![],
+        landing_url: "https://shop.example/".to_owned(),
+    }
+}
+
+fn native_spec() -> NativeSpec {
+    let image = |kind, w, h| NativeImage {
+        kind,
+        url: format!("https://cdn.example/{kind}-{w}.png"),
+        w,
+        h,
+    };
+    NativeSpec {
+        title: "Ten \"chars\"".to_owned(),
+        images: vec![image(3, 1200, 627), image(1, 80, 80), image(3, 600, 314)],
+        data: vec![
+            (2, "A long description of it".to_owned()),
+            (2, "Short".to_owned()),
+            (1, "Shop".to_owned()),
+        ],
+        privacy_url: Some("https://shop.example/privacy".to_owned()),
+        apis: vec![],
+        landing_url: "https://shop.example/".to_owned(),
+    }
+}
+
+/// Both renderings, which must agree; the raw one is returned.
+fn render(template: &Template, fit: &Fit, values: &Values) -> String {
+    let (mut raw, mut json, mut escaped) = (Vec::new(), Vec::new(), Vec::new());
+    template.render(fit, values, &mut raw);
+    template.render_json(fit, values, &mut json);
+    let raw = String::from_utf8(raw).expect("markup is UTF-8");
+    write_escaped(&mut escaped, &raw);
+    assert_eq!(
+        String::from_utf8(json).unwrap(),
+        String::from_utf8(escaped).unwrap()
+    );
+    raw
+}

@@ -1,0 +1,72 @@
+//! A warm parser allocates nothing, whatever mixture of requests comes, refused ones included.
+
+use outbid::openrtb::RequestBuffers;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator; counting touches a thread-local cell that
+// needs neither allocation nor destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.realloc(memory, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const REQUESTS: [&str; 5] = [
+    r#"{"id":"banner","imp":[{"id":"1","banner":{"format":[{"w":300,"h":250},{"w":320,"h":50}],"battr":[1,2]},
+        "pmp":{"deals":[{"id":"d","bidfloor":2,"wseat":["a"],"durfloors":[{"mindur":1,"bidfloor":2}]}]}}],
+        "bcat":[25,"IAB26",7],"badv":["a.example"],"site":{"cat":["IAB1"],"keywords":"a,b","content":{"cat":["IAB2"]}},
+        "user":{"data":[{"id":"p","segment":[{"id":1,"value":"2"}]}],"eids":[{"source":"s","uids":[{"id":"u"}]}]},
+        "device":{"ua":"Mozilla/5.0 (Windows NT 10.0) Firefox/125.0",
+        "sua":{"platform":{"brand":"Windows","version":["10","0"]}}},
+        "source":{"schain":{"complete":1,"nodes":[{"asi":"x.example","sid":"1"}]}}}"#,
+    r#"{"id":"native","imp":[{"id":"1","native":{"request":"{\"native\":{\"assets\":[{\"id\":1,\"title\":{\"len\":9}}]}}"}},
+        {"id":"2","native":{"request":{"assets":[{"id":1,"img":{"type":3}}]}}},{"id":"3","native":{"request":"no"}}]}"#,
+    r#"{"id":"escaped \u00e9 \"text\"","imp":[{"id":"1","video":{"mimes":["video/mp4"],"rqddurs":[15,30]}}],"at":1}"#,
+    r#"{"id":"refused","imp":[{"id":"1","bidfloor":-1,"banner":{"format":[{"w":1,"h":1}]}}]}"#,
+    r#"{"id":"refused","imp":[{"#,
+];
+
+#[test]
+fn a_warm_parser_allocates_nothing() {
+    let mut buffers = RequestBuffers::default();
+    let mut body = Vec::new();
+    let mut round = || {
+        let mut accepted = 0;
+        for request in REQUESTS {
+            body.clear();
+            body.extend_from_slice(request.as_bytes());
+            if let Ok(request) = buffers.parse(&mut body) {
+                accepted += request.imps.len();
+                buffers.recycle(request);
+            }
+        }
+        accepted
+    };
+    assert_eq!(round(), 5);
+    round();
+    let before = ALLOCATIONS.get();
+    for _ in 0..100 {
+        round();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+}

@@ -1,0 +1,292 @@
+//! The response writer against `serde_json`: what is written is read back as what was meant.
+
+use outbid::openrtb::macros::{Macro, expand};
+use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
+use outbid::openrtb::response::{
+    BidFields, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
+    write_price, write_string,
+};
+use outbid::units::{BidId, Cpm, Currency};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const HEAD: ResponseHead = ResponseHead {
+    id: "r-1",
+    bid_id: None,
+    currency: Currency::USD,
+};
+
+fn read(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
+}
+
+/// The one bid of a response with `bid`, as it is read back.
+fn written(bid: &BidFields, markup: &str) -> Value {
+    let mut out = Vec::new();
+    let mut response = ResponseWriter::begin(&mut out, &HEAD);
+    response.seat(None, false);
+    response.bid(bid, |out| write_escaped(out, markup));
+    response.finish();
+    read(&out)["seatbid"][0]["bid"][0].take()
+}
+
+fn check(bid: &BidFields, markup: &str, expected: Value) {
+    assert_eq!(written(bid, markup), expected);
+}
+
+#[test]
+fn a_bid_without_optional_fields_has_none_of_them() {
+    let bid = BidFields {
+        imp_id: "1",
+        price: Cpm(1_500_000),
+        creative_id: "c",
+        ..Default::default()
+    };
+    check(
+        &bid,
+        "",
+        json!({"id": "000000000000000000000000", "impid": "1", "price": 1.5, "adm": "", "mtype": 1, "crid": "c"}),
+    );
+}
+
+#[test]
+fn every_field_stands_under_its_openrtb_name() {
+    let (domains, cats) = (
+        ["a.example".to_owned(), "b.example".to_owned()],
+        ["IAB1".to_owned()],
+    );
+    let bid = BidFields {
+        id: BidId::new(1, 2, 3),
+        imp_id: "i",
+        price: Cpm(2_000_000),
+        notices: NoticeUrls {
+            base: "https://b.example",
+            token: "T",
+            win: true,
+            bill: true,
+            loss: true,
+        },
+        ad_id: Some("ad"),
+        adomain: &domains,
+        bundle: Some("com.app"),
+        campaign_id: Some("camp"),
+        creative_id: "cr",
+        categories: &cats,
+        cattax: 6,
+        attributes: &[6, 13],
+        extra_attribute: Some(16),
+        apis: &[7],
+        protocol: Some(13),
+        language: Some("en"),
+        deal_id: Some("deal"),
+        size: Some((640, 360)),
+        ratio: Some((16, 9)),
+        duration_s: Some(15),
+        exp_s: Some(300),
+        markup: MarkupType::Video,
+        ai_generated: true,
+    };
+    let expected = json!({
+        "id": "000100000002000000000003", "impid": "i", "price": 2, "adm": "<VAST/>", "mtype": 2,
+        "nurl": "https://b.example/n/win?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}",
+        "burl": "https://b.example/n/bill?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+        "lurl": "https://b.example/n/loss?t=T&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=${AUCTION_CURRENCY}",
+        "adid": "ad", "adomain": ["a.example", "b.example"], "bundle": "com.app", "cid": "camp", "crid": "cr",
+        "cat": ["IAB1"], "cattax": 6, "attr": [6, 13, 16], "apis": [7], "language": "en", "protocol": 13,
+        "dealid": "deal", "w": 640, "h": 360, "wratio": 16, "hratio": 9, "dur": 15, "exp": 300,
+        "ext": {"aigen": 1},
+    });
+    check(&bid, "<VAST/>", expected);
+}
+
+#[test]
+fn an_extra_attribute_is_written_once() {
+    let bid = BidFields {
+        attributes: &[16],
+        extra_attribute: Some(16),
+        ..Default::default()
+    };
+    assert_eq!(written(&bid, "")["attr"], json!([16]));
+    let bid = BidFields {
+        extra_attribute: Some(16),
+        ..Default::default()
+    };
+    assert_eq!(written(&bid, "")["attr"], json!([16]));
+}
+
+#[test]
+fn seats_and_bids_follow_one_another() {
+    let mut out = Vec::new();
+    let head = ResponseHead {
+        id: "r",
+        bid_id: Some("b"),
+        currency: Currency::parse("EUR").unwrap(),
+    };
+    let mut response = ResponseWriter::begin(&mut out, &head);
+    response.seat(Some("s1"), true);
+    for imp_id in ["1", "2"] {
+        response.bid(
+            &BidFields {
+                imp_id,
+                ..Default::default()
+            },
+            |_| {},
+        );
+    }
+    response.seat(None, false);
+    response.bid(
+        &BidFields {
+            imp_id: "3",
+            ..Default::default()
+        },
+        |_| {},
+    );
+    response.finish();
+    let response = read(&out);
+    assert_eq!(
+        (&response["id"], &response["bidid"], &response["cur"]),
+        (&json!("r"), &json!("b"), &json!("EUR"))
+    );
+    assert_eq!(response["seatbid"][0]["seat"], "s1");
+    assert_eq!(response["seatbid"][0]["group"], 1);
+    assert_eq!(response["seatbid"][0]["bid"][1]["impid"], "2");
+    assert_eq!(response["seatbid"][1]["bid"][0]["impid"], "3");
+    assert_eq!(response["seatbid"][1].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn a_no_bid_echoes_the_id_and_says_why_where_asked() {
+    for (nbr, expected) in [
+        (None, json!({"id": "a\"b", "seatbid": []})),
+        (Some(15), json!({"id": "a\"b", "seatbid": [], "nbr": 15})),
+    ] {
+        let mut out = Vec::new();
+        write_no_bid(&mut out, "a\"b", nbr);
+        assert_eq!(read(&out), expected);
+    }
+    let mut out = Vec::new();
+    ResponseWriter::begin(&mut out, &HEAD).finish();
+    assert_eq!(read(&out), json!({"id": "r-1", "cur": "USD", "seatbid": []}));
+}
+
+#[test]
+fn prices_are_exact_and_never_scientific() {
+    for (micros, expected) in [
+        (0, "0"),
+        (1, "0.000001"),
+        (1_500_000, "1.5"),
+        (2_000_000, "2"),
+        (10_000_010, "10.00001"),
+        (Cpm::MAX.0, "1000000"),
+    ] {
+        let mut out = Vec::new();
+        write_price(&mut out, Cpm(micros));
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_notice_comes_back_with_what_the_exchange_put_in() {
+    let notices = NoticeUrls {
+        base: "https://b.example",
+        token: "Ab-_9",
+        win: true,
+        bill: true,
+        loss: true,
+    };
+    let bid = written(
+        &BidFields {
+            notices,
+            ..Default::default()
+        },
+        "",
+    );
+    for (field, notice) in [
+        ("nurl", Notice::Win),
+        ("burl", Notice::Bill),
+        ("lurl", Notice::Loss),
+    ] {
+        let url = expand(bid[field].as_str().unwrap(), |m| match m {
+            Macro::Price | Macro::MinToWin => Some("1.25"),
+            Macro::Currency => Some("EUR"),
+            Macro::Loss => Some("102"),
+            Macro::Multiplier => Some("1.5"),
+            _ => None,
+        });
+        let (path, query) = url
+            .strip_prefix("https://b.example")
+            .unwrap()
+            .split_once('?')
+            .unwrap();
+        assert_eq!(Notice::from_path(path), Some(notice));
+        let query = NoticeQuery::parse(query.as_bytes());
+        assert_eq!(
+            (query.token, query.currency),
+            (Some("Ab-_9"), Currency::parse("EUR"))
+        );
+        let price = if notice == Notice::Loss {
+            query.min_to_win
+        } else {
+            query.price
+        };
+        assert_eq!(price.read(PriceUnit::Cpm), PriceField::Value(Cpm(1_250_000)));
+        assert_eq!(query.loss, (notice == Notice::Loss).then_some(102));
+        assert_eq!(
+            query.multiplier_micros,
+            (notice == Notice::Bill).then_some(1_500_000)
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_string_is_escaped_as_serde_json_does(text in any::<String>(), long in "[a-z\"\\\\\u{0}-\u{1f}é]{0,200}") {
+        for text in [text, long] {
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+        }
+    }
+
+    #[test]
+    fn any_price_is_read_back_exactly(micros in 0..=Cpm::MAX.0) {
+        let mut out = Vec::new();
+        write_price(&mut out, Cpm(micros));
+        let text = String::from_utf8(out).unwrap();
+        let (units, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let read: i64 = format!("{units}{fraction:0<6}").parse().unwrap();
+        prop_assert_eq!(read, micros);
+        prop_assert!(!fraction.ends_with('0'));
+    }
+
+    #[test]
+    fn any_strings_and_lists_are_read_back(
+        texts in prop::collection::vec(any::<String>(), 8),
+        domains in prop::collection::vec(any::<String>(), 0..4),
+        numbers in prop::collection::vec(any::<u32>(), 0..4),
+        counter in 0u64..1 << 48,
+    ) {
+        let bid = BidFields {
+            id: BidId::new(9, 8, counter),
+            imp_id: &texts[0],
+            creative_id: &texts[1],
+            campaign_id: Some(&texts[2]),
+            deal_id: Some(&texts[3]),
+            bundle: Some(&texts[4]),
+            language: Some(&texts[5]),
+            ad_id: Some(&texts[6]),
+            adomain: &domains,
+            attributes: &numbers,
+            ..Default::default()
+        };
+        let read = written(&bid, &texts[7]);
+        prop_assert_eq!(&read["id"], &json!(bid.id.to_string()));
+        let names = ["impid", "crid", "cid", "dealid", "bundle", "language", "adid", "adm"];
+        for (name, text) in names.iter().zip(&texts) {
+            prop_assert_eq!(&read[name], &json!(text));
+        }
+        let list = |list: Value| if list == json!([]) { Value::Null } else { list };
+        prop_assert_eq!(&read["adomain"], &list(json!(domains)));
+        prop_assert_eq!(&read["attr"], &list(json!(numbers)));
+    }
+}

@@ -111,10 +111,9 @@ impl BannerTemplate {
         Some(Some((flex.wratio, flex.hratio)))
     }
 
-    /// 0 = any, unless a ratio is given instead.
+    /// A size of 0 is one that could not be read: it fits nothing.
     fn is_exactly(&self, size: &Size) -> bool {
-        let is_flex = size.w == 0 && size.h == 0 && size.wratio > 0 && size.hratio > 0;
-        !is_flex && (size.w == 0 || size.w == self.spec.w) && (size.h == 0 || size.h == self.spec.h)
+        (size.w, size.h) == (self.spec.w, self.spec.h)
     }
 
     /// The height is the ratio's to the pixel. Section 3.2.10.

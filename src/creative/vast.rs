@@ -95,8 +95,8 @@ pub(super) fn compile(spec: &VideoSpec, version: VastVersion) -> Pieces {
     xml.text(r#"<Creatives><Creative id=""#)
         .text(&escape(&spec.creative_id))
         .text(r#"">"#);
-    write_universal_ad_id(&mut xml, &spec.creative_id, version);
     write_linear(&mut xml, spec, version);
+    write_universal_ad_id(&mut xml, &spec.creative_id, version);
     xml.text("</Creative></Creatives></InLine></Ad></VAST>");
     xml.build()
 }
@@ -114,7 +114,7 @@ fn write_impression(xml: &mut Builder) {
 }
 
 /// The creative's id is in no public registry, which the specification calls `unknown`.
-/// 4.0 has the value as an attribute too.
+/// 4.0 has the value as an attribute too. The schema of 4.2 wants it behind the linear creative, the others anywhere.
 fn write_universal_ad_id(xml: &mut Builder, id: &str, version: VastVersion) {
     if version < VastVersion::V4_0 {
         return;

@@ -20,7 +20,8 @@ pub struct UserAgent {
 pub fn recognise(ua: &str) -> UserAgent {
     let seen = scan(ua.as_bytes());
     let any = |bits: u32| seen & bits != 0;
-    let first = |table: &[(u32, &'static str)]| table.iter().find(|(bits, _)| any(*bits)).map(|(_, name)| *name);
+    let first =
+        |table: &[(u32, &'static str)]| table.iter().find(|(bits, _)| any(*bits)).map(|(_, name)| *name);
     UserAgent {
         browser: first(&BROWSERS),
         os: first(&SYSTEMS),
@@ -37,7 +38,11 @@ pub fn is_crawler(ua: &str) -> bool {
 /// The family that the brands of `sua.browsers` name, the most specific one where several do: every browser built on
 /// Chromium also lists Chromium.
 pub fn family_of_brands<'b>(brands: impl Iterator<Item = &'b str>) -> Option<&'static str> {
-    let rank = |brand: &str| BRANDS.iter().position(|(name, _)| brand.eq_ignore_ascii_case(name));
+    let rank = |brand: &str| {
+        BRANDS
+            .iter()
+            .position(|(name, _)| brand.eq_ignore_ascii_case(name))
+    };
     brands.filter_map(rank).min().map(|rank| BRANDS[rank].1)
 }
 
@@ -97,7 +102,7 @@ const BRANDS: [(&str, &str); 12] = [
     ("Android WebView", "chrome"),
 ];
 
-/// Lower-case words by their first byte, and what they stand for.
+/// Lower-case words by their first byte, and what they stand for at the start of a word.
 fn words(first: u8) -> &'static [(&'static [u8], u32)] {
     match first {
         b'a' => &[(b"android", ANDROID), (b"appletv", TV)],
@@ -111,9 +116,22 @@ fn words(first: u8) -> &'static [(&'static [u8], u32)] {
             (b"crawl", CRAWLER),
             (b"curl/", CRAWLER),
         ],
-        b'e' => &[(b"edg/", EDGE), (b"edge/", EDGE), (b"edga/", EDGE), (b"edgios/", EDGE)],
-        b'f' => &[(b"firefox/", FIREFOX), (b"fxios/", FIREFOX), (b"facebookexternalhit", CRAWLER)],
-        b'g' => &[(b"googletv", TV), (b"google-inspectiontool", CRAWLER), (b"go-http-client", CRAWLER)],
+        b'e' => &[
+            (b"edg/", EDGE),
+            (b"edge/", EDGE),
+            (b"edga/", EDGE),
+            (b"edgios/", EDGE),
+        ],
+        b'f' => &[
+            (b"firefox/", FIREFOX),
+            (b"fxios/", FIREFOX),
+            (b"facebookexternalhit", CRAWLER),
+        ],
+        b'g' => &[
+            (b"googletv", TV),
+            (b"google-inspectiontool", CRAWLER),
+            (b"go-http-client", CRAWLER),
+        ],
         b'h' => &[(b"hbbtv", TV), (b"headless", CRAWLER)],
         b'i' => &[(b"iphone", IPHONE), (b"ipod", IPHONE), (b"ipad", IPAD)],
         b'l' => &[(b"linux", LINUX), (b"lighthouse", CRAWLER)],
@@ -142,22 +160,36 @@ fn words(first: u8) -> &'static [(&'static [u8], u32)] {
     }
 }
 
+/// Words that also count at the end of another: `Googlebot`, `Bytespider`.
+const SUFFIXES: [(&[u8], u32); 3] = [(b"bot", CRAWLER), (b"spider", CRAWLER), (b"crawl", CRAWLER)];
+
 fn scan(ua: &[u8]) -> u32 {
     let mut seen = 0;
+    let mut in_word = false;
     for (at, byte) in ua.iter().enumerate() {
-        for (word, bit) in words(byte.to_ascii_lowercase()) {
+        let first = byte.to_ascii_lowercase();
+        let candidates = match (in_word, first) {
+            (false, _) => words(first),
+            (true, b'b' | b's' | b'c') => &SUFFIXES,
+            (true, _) => &[],
+        };
+        for (word, bit) in candidates {
             let here = ua.get(at..at + word.len());
-            if here.is_some_and(|here| here.eq_ignore_ascii_case(word)) && (*word != b"bot" || is_bot(ua, at)) {
+            if here.is_some_and(|here| here.eq_ignore_ascii_case(word)) && (*word != b"bot" || is_bot(ua, at))
+            {
                 seen |= bit;
             }
         }
+        in_word = byte.is_ascii_alphabetic();
     }
     seen
 }
 
 /// `bot` names a crawler at the end of a word (`Googlebot/2.1`, `AhrefsBot;`), but not in `Cubot`, a maker of phones.
 fn is_bot(ua: &[u8], at: usize) -> bool {
-    let ends_word = ua.get(at + 3).is_none_or(|next| !next.is_ascii_alphanumeric() && *next != b'_');
+    let ends_word = ua
+        .get(at + 3)
+        .is_none_or(|next| !next.is_ascii_alphanumeric() && *next != b'_');
     let made_by_cubot = at >= 2 && ua[at - 2..at].eq_ignore_ascii_case(b"cu");
     ends_word && !made_by_cubot
 }
@@ -194,18 +226,50 @@ mod tests {
     fn families_are_recognised_in_user_agents() {
         const CHROME_TAIL: &str = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0";
         let cases = [
-            (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME_TAIL} Safari/537.36"), "chrome", "Windows", 2),
-            (format!("Mozilla/5.0 (Windows NT 10.0) {CHROME_TAIL} Safari/537.36 Edg/124.0"), "edge", "Windows", 2),
-            (format!("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {CHROME_TAIL} Safari/537.36"), "chrome", "ChromeOS", 2),
-            (format!("Mozilla/5.0 (Linux; Android 13; Pixel 7) {CHROME_TAIL} Mobile Safari/537.36"), "chrome", "Android", 4),
-            (format!("Mozilla/5.0 (Linux; Android 13; SM-X700) {CHROME_TAIL} Safari/537.36"), "chrome", "Android", 5),
             (
-                format!("Mozilla/5.0 (Linux; Android 13) SamsungBrowser/24.0 {CHROME_TAIL} Mobile Safari/537.36"),
+                format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME_TAIL} Safari/537.36"),
+                "chrome",
+                "Windows",
+                2,
+            ),
+            (
+                format!("Mozilla/5.0 (Windows NT 10.0) {CHROME_TAIL} Safari/537.36 Edg/124.0"),
+                "edge",
+                "Windows",
+                2,
+            ),
+            (
+                format!("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {CHROME_TAIL} Safari/537.36"),
+                "chrome",
+                "ChromeOS",
+                2,
+            ),
+            (
+                format!("Mozilla/5.0 (Linux; Android 13; Pixel 7) {CHROME_TAIL} Mobile Safari/537.36"),
+                "chrome",
+                "Android",
+                4,
+            ),
+            (
+                format!("Mozilla/5.0 (Linux; Android 13; SM-X700) {CHROME_TAIL} Safari/537.36"),
+                "chrome",
+                "Android",
+                5,
+            ),
+            (
+                format!(
+                    "Mozilla/5.0 (Linux; Android 13) SamsungBrowser/24.0 {CHROME_TAIL} Mobile Safari/537.36"
+                ),
                 "samsung",
                 "Android",
                 4,
             ),
-            (format!("Mozilla/5.0 (Linux; Android 9; CUBOT X19) {CHROME_TAIL} Mobile"), "chrome", "Android", 4),
+            (
+                format!("Mozilla/5.0 (Linux; Android 9; CUBOT X19) {CHROME_TAIL} Mobile"),
+                "chrome",
+                "Android",
+                4,
+            ),
         ];
         for (ua, browser, os, kind) in &cases {
             check(ua, browser, os, *kind, false);
@@ -218,12 +282,42 @@ mod tests {
                 "iOS",
                 4,
             ),
-            ("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) CriOS/112.0 Mobile Safari/604.1", "chrome", "iOS", 5),
-            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:125.0) Gecko Firefox/125.0", "firefox", "macOS", 2),
-            ("Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)", "msie", "Windows", 2),
-            ("Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko", "msie", "Windows", 2),
-            ("Opera/9.80 (Windows NT 6.1) Presto/2.10.229 Version/11.60", "opera", "Windows", 2),
-            ("Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) AppleWebKit/537.36", "", "Linux", 3),
+            (
+                "Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) CriOS/112.0 Mobile Safari/604.1",
+                "chrome",
+                "iOS",
+                5,
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:125.0) Gecko Firefox/125.0",
+                "firefox",
+                "macOS",
+                2,
+            ),
+            (
+                "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)",
+                "msie",
+                "Windows",
+                2,
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
+                "msie",
+                "Windows",
+                2,
+            ),
+            (
+                "Opera/9.80 (Windows NT 6.1) Presto/2.10.229 Version/11.60",
+                "opera",
+                "Windows",
+                2,
+            ),
+            (
+                "Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) AppleWebKit/537.36",
+                "",
+                "Linux",
+                3,
+            ),
             ("Roku/DVP-9.10", "", "", 3),
             ("", "", "", 0),
             ("\u{130}bo\u{fffd}", "", "", 0),
@@ -235,10 +329,19 @@ mod tests {
     #[test]
     fn crawlers_and_scripts_are_recognised() {
         for (ua, expected) in [
-            ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", true),
-            ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", true),
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                true,
+            ),
+            (
+                "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
+                true,
+            ),
             ("Mozilla/5.0 (compatible; AhrefsBot; x)", true),
-            ("Mozilla/5.0 (X11; Linux) HeadlessChrome/120.0 Safari/537.36", true),
+            (
+                "Mozilla/5.0 (X11; Linux) HeadlessChrome/120.0 Safari/537.36",
+                true,
+            ),
             ("Mediapartners-Google", true),
             ("Baiduspider+(+http://www.baidu.com/search/spider.htm)", true),
             ("python-requests/2.31", true),

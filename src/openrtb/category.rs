@@ -14,7 +14,9 @@ pub fn covers(parent: &str, child: &str) -> bool {
 }
 
 fn is_content_1(id: &[u8]) -> bool {
-    id.get(..3).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"IAB")) && id.len() > 3
+    id.get(..3)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"IAB"))
+        && id.len() > 3
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Notice {
     }
 }
 
-/// Playback progress, by the event names of VAST 4.2 section 3.14.1.
+/// Playback progress, by the names of the `TrackingEvents` of VAST 4.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoEvent {
     Start,

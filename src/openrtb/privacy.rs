@@ -87,10 +87,16 @@ pub fn user_ids<'r, 'a>(
 ) -> impl Iterator<Item = UserId<'a>> + 'r {
     let own = |source, id: Option<&'a str>| id.map(|id| UserId { source, id });
     let listed = eid_sources.iter().flat_map(|source| {
-        request.eids().iter().filter(|eid| eid.source.eq_ignore_ascii_case(source))
+        request
+            .eids()
+            .iter()
+            .filter(|eid| eid.source.eq_ignore_ascii_case(source))
     });
     let all = request.eids().iter().filter(|_| eid_sources.is_empty());
-    let eids = listed.chain(all).map(|eid| UserId { source: UserIdSource::Eid(eid.source), id: eid.id });
+    let eids = listed.chain(all).map(|eid| UserId {
+        source: UserIdSource::Eid(eid.source),
+        id: eid.id,
+    });
     own(UserIdSource::BuyerUid, request.user.buyer_uid)
         .into_iter()
         .chain(eids)

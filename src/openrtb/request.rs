@@ -239,9 +239,20 @@ pub struct NativeAsset {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NativeAssetKind {
-    Title { len: u32 },
-    Image { kind: u32, w: u32, h: u32, wmin: u32, hmin: u32 },
-    Data { kind: u32, len: Option<u32> },
+    Title {
+        len: u32,
+    },
+    Image {
+        kind: u32,
+        w: u32,
+        h: u32,
+        wmin: u32,
+        hmin: u32,
+    },
+    Data {
+        kind: u32,
+        len: Option<u32>,
+    },
     Video,
     /// A kind this bidder does not know: it cannot be filled.
     #[default]

@@ -33,7 +33,11 @@ impl<'a> Parser<'_, 'a> {
     }
 
     fn read_channel(&mut self, value: Value<'_, 'a>, kind: ChannelKind) -> Channel<'a> {
-        let mut channel = Channel { kind, cattax: 1, ..Channel::default() };
+        let mut channel = Channel {
+            kind,
+            cattax: 1,
+            ..Channel::default()
+        };
         let mut categories = [None; 3];
         let mut keywords = [None; 2];
         let mut content = Content::default();
@@ -147,7 +151,10 @@ impl<'a> Parser<'_, 'a> {
                 }
                 "platform" => {
                     device.os = value.field("brand").and_then(Value::text).or(device.os);
-                    device.osv = value.field("version").and_then(|list| self.version(list)).or(device.osv);
+                    device.osv = value
+                        .field("version")
+                        .and_then(|list| self.version(list))
+                        .or(device.osv);
                 }
                 "model" => device.model = self.text(value).or(device.model),
                 // A phone or a tablet, it does not say which.
@@ -188,7 +195,10 @@ impl<'a> Parser<'_, 'a> {
 }
 
 fn read_content<'t, 'a>(value: Value<'t, 'a>) -> Content<'t, 'a> {
-    let mut content = Content { cattax: 1, ..Content::default() };
+    let mut content = Content {
+        cattax: 1,
+        ..Content::default()
+    };
     let mut langb = None;
     for (key, value) in value.fields() {
         match key {

@@ -42,7 +42,9 @@ impl<'a> Parser<'_, 'a> {
                 "wadomain" => deal.wadomain = self.strs(value, "imp.pmp.deals.wadomain")?,
                 "guar" => deal.guaranteed = value.is_one(),
                 "mincpmpersec" => deal.min_cpm_per_sec = value.cpm("imp.pmp.deals.mincpmpersec")?,
-                "durfloors" => deal.dur_floors = self.dur_floors(value, "imp.pmp.deals.durfloors.bidfloor")?,
+                "durfloors" => {
+                    deal.dur_floors = self.dur_floors(value, "imp.pmp.deals.durfloors.bidfloor")?
+                }
                 _ => {}
             }
         }

@@ -32,7 +32,9 @@ impl<'a> Parser<'_, 'a> {
             }
         }
         imp.id = required_id(id, "imp.id")?;
-        let rewarded = rwdd.filter(|value| !value.is_absent()).or_else(|| ext?.field("rwdd"));
+        let rewarded = rwdd
+            .filter(|value| !value.is_absent())
+            .or_else(|| ext?.field("rwdd"));
         imp.rewarded = rewarded.is_some_and(Value::is_one);
         Ok(imp)
     }
@@ -66,7 +68,12 @@ impl<'a> Parser<'_, 'a> {
 
     /// `format[]`, else `w` and `h`. No size at all means any size; so where one was given and none can be read,
     /// a size that fits nothing keeps the two apart.
-    fn push_sizes(&mut self, format: Option<Value<'_, 'a>>, w: Option<Value<'_, 'a>>, h: Option<Value<'_, 'a>>) {
+    fn push_sizes(
+        &mut self,
+        format: Option<Value<'_, 'a>>,
+        w: Option<Value<'_, 'a>>,
+        h: Option<Value<'_, 'a>>,
+    ) {
         let start = self.request.sizes.len();
         let formats = format.into_iter().flat_map(Value::items);
         self.request.sizes.extend(formats.filter_map(size));
@@ -74,7 +81,11 @@ impl<'a> Parser<'_, 'a> {
             return;
         }
         match (w.and_then(Value::uint), h.and_then(Value::uint)) {
-            (Some(w), Some(h)) => self.request.sizes.push(Size { w, h, ..Size::default() }),
+            (Some(w), Some(h)) => self.request.sizes.push(Size {
+                w,
+                h,
+                ..Size::default()
+            }),
             _ if [w, h].iter().flatten().any(|side| !side.is_absent()) || has_items(format) => {
                 self.request.sizes.push(Size::default());
             }
@@ -123,6 +134,9 @@ fn multiplier(qty: Value<'_, '_>) -> Result<Option<u64>, Malformed> {
     match value.number() {
         // A million impressions for one play is above any screen's audience.
         Some(times) if (0.0..=1e6).contains(&times) => Ok(Some((times * 1e6).round() as u64)),
-        _ => Err(Malformed::Invalid("imp.qty.multiplier", "a number from 0 to 1,000,000")),
+        _ => Err(Malformed::Invalid(
+            "imp.qty.multiplier",
+            "a number from 0 to 1,000,000",
+        )),
     }
 }

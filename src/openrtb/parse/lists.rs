@@ -79,5 +79,8 @@ impl<'a> Parser<'_, 'a> {
 
 /// simd-json refuses documents above 4 GiB, so no pool reaches 2³² entries.
 pub(super) fn span(start: usize, end: usize) -> Span {
-    Span { start: start as u32, end: end as u32 }
+    Span {
+        start: start as u32,
+        end: end as u32,
+    }
 }

@@ -150,7 +150,9 @@ impl<'a> Parser<'_, 'a> {
 
     fn imps(&mut self, list: Option<Value<'_, 'a>>) -> Result<(), Malformed> {
         const WANTED: &str = "an array of at least one object";
-        let list = list.filter(|list| !list.is_null()).ok_or(Malformed::Missing("imp", WANTED))?;
+        let list = list
+            .filter(|list| !list.is_null())
+            .ok_or(Malformed::Missing("imp", WANTED))?;
         for item in list.items().take(IMPS_MAX) {
             if !item.is_object() {
                 return Err(Malformed::Invalid("imp", WANTED));
@@ -174,14 +176,20 @@ impl<'a> Parser<'_, 'a> {
         ids.sort_unstable();
         let duplicate = ids.windows(2).any(|pair| pair[0] == pair[1]);
         strs.truncate(start);
-        if duplicate { Err(Malformed::DuplicateImpId) } else { Ok(()) }
+        if duplicate {
+            Err(Malformed::DuplicateImpId)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Ids are echoed in the answer, so only a string will do.
 fn required_id<'a>(value: Option<Value<'_, 'a>>, field: &'static str) -> Result<&'a str, Malformed> {
     const WANTED: &str = "a non-empty string";
-    let value = value.filter(|id| !id.is_absent()).ok_or(Malformed::Missing(field, WANTED))?;
+    let value = value
+        .filter(|id| !id.is_absent())
+        .ok_or(Malformed::Missing(field, WANTED))?;
     value.as_str().ok_or(Malformed::Invalid(field, WANTED))
 }
 
@@ -200,7 +208,11 @@ fn tmax(value: Value<'_, '_>) -> Result<Option<u32>, Malformed> {
 /// hold. The room is the document's length, so that integers as text always fit, and 256 bytes more.
 fn lay_out(body: &mut Vec<u8>) -> (&mut [u8], usize, Arena<'_>) {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let start = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let start = if body.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
     let len = body.len() - start;
     body.resize(body.len() + INPUT_PADDING + len + 256, 0);
     let (json, room) = body[start..].split_at_mut(len + INPUT_PADDING);
@@ -227,5 +239,7 @@ fn emptied<'b>(request: Request<'_>) -> Request<'b> {
 /// Collecting an iterator over a list into elements of the same layout keeps the list's memory.
 fn emptied_list<A, B>(mut list: Vec<A>) -> Vec<B> {
     list.clear();
-    list.into_iter().map(|_| unreachable!("the list was cleared")).collect()
+    list.into_iter()
+        .map(|_| unreachable!("the list was cleared"))
+        .collect()
 }

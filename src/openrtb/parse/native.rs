@@ -18,7 +18,11 @@ pub(super) struct NativeBuffers {
 
 impl Default for NativeBuffers {
     fn default() -> Self {
-        NativeBuffers { json: simd_json::Buffers::default(), tape: Tape(Vec::new()), text: Vec::new() }
+        NativeBuffers {
+            json: simd_json::Buffers::default(),
+            tape: Tape(Vec::new()),
+            text: Vec::new(),
+        }
     }
 }
 
@@ -38,8 +42,10 @@ impl<'a> Parser<'_, 'a> {
                 _ => {}
             }
         }
-        let request =
-            request.ok_or(Malformed::Missing("imp.native.request", "a native request, as a string or an object"))?;
+        let request = request.ok_or(Malformed::Missing(
+            "imp.native.request",
+            "a native request, as a string or an object",
+        ))?;
         let assets = &mut self.request.native_assets;
         let readable = match request.as_str() {
             Some(text) => self.native.read_text(text, &mut native, assets),
@@ -108,7 +114,9 @@ fn asset(value: Value<'_, '_>) -> NativeAsset {
 
 /// Native 1.2, section 4.3; `len` is required there, and 25 is the shortest that it recommends.
 fn title(value: Value<'_, '_>) -> NativeAssetKind {
-    NativeAssetKind::Title { len: value.field("len").and_then(Value::uint).unwrap_or(25) }
+    NativeAssetKind::Title {
+        len: value.field("len").and_then(Value::uint).unwrap_or(25),
+    }
 }
 
 /// Native 1.2, section 4.4; 0 = not given.
@@ -125,21 +133,34 @@ fn image(value: Value<'_, '_>) -> NativeAssetKind {
         };
         *number = value.uint().unwrap_or(0);
     }
-    NativeAssetKind::Image { kind, w, h, wmin, hmin }
+    NativeAssetKind::Image {
+        kind,
+        w,
+        h,
+        wmin,
+        hmin,
+    }
 }
 
 /// Native 1.2, section 4.6.
 fn data(value: Value<'_, '_>) -> NativeAssetKind {
     match value.field("type").and_then(Value::uint) {
-        Some(kind) => NativeAssetKind::Data { kind, len: value.field("len").and_then(Value::uint) },
+        Some(kind) => NativeAssetKind::Data {
+            kind,
+            len: value.field("len").and_then(Value::uint),
+        },
         None => NativeAssetKind::Unknown,
     }
 }
 
 /// Native 1.2, section 4.7: the methods (1 image, 2 script) of event 1, the impression.
 fn impression_methods(list: Value<'_, '_>) -> u8 {
-    let impressions = list.items().filter(|tracker| tracker.field("event").is_some_and(Value::is_one));
-    let methods = impressions.filter_map(|tracker| tracker.field("methods")).flat_map(Value::items);
+    let impressions = list
+        .items()
+        .filter(|tracker| tracker.field("event").is_some_and(Value::is_one));
+    let methods = impressions
+        .filter_map(|tracker| tracker.field("methods"))
+        .flat_map(Value::items);
     methods.fold(0, |bits, method| match method.uint() {
         Some(1) => bits | 1,
         Some(2) => bits | 2,

@@ -70,7 +70,10 @@ impl<'a> Value<'_, 'a> {
         }
         match self.number().and_then(Cpm::from_units) {
             Some(cpm) => Ok(Some(cpm)),
-            None => Err(Malformed::Invalid(field, "a price from 0 to 1,000,000 per thousand")),
+            None => Err(Malformed::Invalid(
+                field,
+                "a price from 0 to 1,000,000 per thousand",
+            )),
         }
     }
 

@@ -59,7 +59,10 @@ impl<'t, 'a> Value<'t, 'a> {
 
     /// The value of the last field of that name, as a later duplicate wins everywhere.
     pub fn field(self, name: &str) -> Option<Value<'t, 'a>> {
-        self.fields().filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+        self.fields()
+            .filter(|(key, _)| *key == name)
+            .last()
+            .map(|(_, value)| value)
     }
 }
 

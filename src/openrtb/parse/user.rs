@@ -44,7 +44,9 @@ impl<'a> Parser<'_, 'a> {
     fn eids(&mut self, list: Option<Value<'_, 'a>>) -> Span {
         let start = self.request.eids.len();
         for item in list.into_iter().flat_map(Value::items) {
-            let Some(source) = item.field("source").and_then(Value::text) else { continue };
+            let Some(source) = item.field("source").and_then(Value::text) else {
+                continue;
+            };
             for uid in item.field("uids").into_iter().flat_map(Value::items) {
                 let atype = uid.field("atype").and_then(Value::uint).unwrap_or(0);
                 if let Some(id) = uid.field("id").and_then(|id| self.text(id)) {
@@ -87,7 +89,11 @@ impl<'a> Parser<'_, 'a> {
                 _ => {}
             }
         }
-        Some(Segment { provider, id: id.or(name)?, value })
+        Some(Segment {
+            provider,
+            id: id.or(name)?,
+            value,
+        })
     }
 
     /// `Regs`, section 3.2.3. Where a signal stands in both its positions, the stricter one counts.
@@ -115,7 +121,10 @@ impl<'a> Parser<'_, 'a> {
             "gdpr" => regs.gdpr = Some(regs.gdpr == Some(true) || value.restriction() == Some(true)),
             "us_privacy" => {
                 let text = value.text().unwrap_or("");
-                if regs.us_privacy.is_none_or(|other| !privacy::opts_out_of_sale(other)) {
+                if regs
+                    .us_privacy
+                    .is_none_or(|other| !privacy::opts_out_of_sale(other))
+                {
                     regs.us_privacy = Some(text);
                 }
             }
@@ -144,7 +153,10 @@ impl<'a> Parser<'_, 'a> {
         let chain = supply_chain(source)
             .or_else(|| supply_chain(source?.field("ext")))
             .or_else(|| supply_chain(ext));
-        Source { tid, schain: chain.map(|chain| self.schain(chain)) }
+        Source {
+            tid,
+            schain: chain.map(|chain| self.schain(chain)),
+        }
     }
 
     /// `SupplyChain` and its nodes, sections 3.2.25 and 3.2.26.
@@ -156,7 +168,10 @@ impl<'a> Parser<'_, 'a> {
             self.request.schain_nodes.push(SchainNode { asi, sid });
         }
         let nodes = span(start, self.request.schain_nodes.len());
-        Schain { complete: chain.field("complete").is_some_and(Value::is_one), nodes }
+        Schain {
+            complete: chain.field("complete").is_some_and(Value::is_one),
+            nodes,
+        }
     }
 }
 

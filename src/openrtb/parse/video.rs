@@ -2,7 +2,7 @@
 
 use super::tape::Value;
 use super::{Malformed, Parser};
-use crate::openrtb::request::{Strs, Video};
+use crate::openrtb::request::Video;
 
 impl<'a> Parser<'_, 'a> {
     /// `Video`, section 3.2.7.
@@ -48,8 +48,11 @@ impl<'a> Parser<'_, 'a> {
     /// Rules between fields: `mimes` is required, exact durations win over a range, and the deprecated `protocol`
     /// counts where `protocols` is not there.
     fn settle_video(&mut self, video: &mut Video, protocol: Option<Value<'_, 'a>>) -> Result<(), Malformed> {
-        if video.mimes == Strs::default() || video.mimes.0.is_empty() {
-            return Err(Malformed::Missing("imp.video.mimes", "an array of at least one content type"));
+        if video.mimes.0.is_empty() {
+            return Err(Malformed::Missing(
+                "imp.video.mimes",
+                "an array of at least one content type",
+            ));
         }
         if !video.rqddurs.0.is_empty() {
             (video.min_duration_s, video.max_duration_s) = (0, None);
@@ -67,5 +70,9 @@ fn small_int(value: Value<'_, '_>) -> Option<i32> {
 
 /// Only the first playback method counts (section 3.2.7).
 fn first(value: Value<'_, '_>) -> Option<u32> {
-    if value.is_array() { value.items().next()?.uint() } else { value.uint() }
+    if value.is_array() {
+        value.items().next()?.uint()
+    } else {
+        value.uint()
+    }
 }
