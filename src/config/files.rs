@@ -17,7 +17,13 @@ const FILES_MAX: usize = 16_384;
 /// A token, not a document.
 const SECRET_BYTES_MAX: u64 = 4096;
 
-const SINGLE: [&str; 5] = ["outbid.toml", "models.toml", "rates.toml", "policy.toml", "signals.toml"];
+const SINGLE: [&str; 5] = [
+    "outbid.toml",
+    "models.toml",
+    "rates.toml",
+    "policy.toml",
+    "signals.toml",
+];
 const FOLDERS: [&str; 4] = ["exchanges", "advertisers", "campaigns", "creatives"];
 
 /// A file that the configuration depends on, for watching it and for saying what was loaded.
@@ -37,14 +43,21 @@ pub(super) struct Folder {
 
 impl Folder {
     pub fn read(root: &Path, report: &Report) -> Folder {
-        let mut folder =
-            Folder { root: root.to_owned(), documents: BTreeMap::new(), watched: RefCell::default() };
+        let mut folder = Folder {
+            root: root.to_owned(),
+            documents: BTreeMap::new(),
+            watched: RefCell::default(),
+        };
         for entry in entries(root, report) {
             folder.add(&entry, report);
         }
         let count: usize = folder.documents.values().map(Vec::len).sum();
         if count > FILES_MAX {
-            report.whole(shown(root), format!("{count} files"), format!("at most {FILES_MAX} are read; join some"));
+            report.whole(
+                shown(root),
+                format!("{count} files"),
+                format!("at most {FILES_MAX} are read; join some"),
+            );
         }
         folder
     }
@@ -57,7 +70,11 @@ impl Folder {
     pub fn required(&self, name: &str, report: &Report) -> Option<&Document> {
         let found = self.single(name);
         if found.is_none() {
-            report.whole(shown(&self.root.join(name)), "this file is missing", "copy it from the default configuration");
+            report.whole(
+                shown(&self.root.join(name)),
+                "this file is missing",
+                "copy it from the default configuration",
+            );
         }
         found
     }
@@ -81,14 +98,22 @@ impl Folder {
     /// All files read, by path; valid once everything is read.
     pub fn watched(&self) -> Vec<WatchedFile> {
         let watched = self.watched.borrow();
-        watched.iter().map(|(path, hash)| WatchedFile { path: path.clone(), hash: *hash }).collect()
+        watched
+            .iter()
+            .map(|(path, hash)| WatchedFile {
+                path: path.clone(),
+                hash: *hash,
+            })
+            .collect()
     }
 
     fn add(&mut self, path: &Path, report: &Report) {
         let name = file_name(path);
         if path.is_dir() {
             match FOLDERS.iter().find(|folder| **folder == name) {
-                Some(kind) => entries(path, report).iter().for_each(|file| self.add_document(kind, file, report)),
+                Some(kind) => entries(path, report)
+                    .iter()
+                    .for_each(|file| self.add_document(kind, file, report)),
                 None => report.whole(shown(path), "this folder is not read", suggest(&name, FOLDERS)),
             }
         } else if is_toml(path) {
@@ -100,13 +125,25 @@ impl Folder {
     }
 
     fn add_document(&mut self, kind: &'static str, path: &Path, report: &Report) {
-        if !is_toml(path) || self.documents.get(kind).is_some_and(|files| files.len() > FILES_MAX) {
+        if !is_toml(path)
+            || self
+                .documents
+                .get(kind)
+                .is_some_and(|files| files.len() > FILES_MAX)
+        {
             return;
         }
         match self.attached(path, FILE_BYTES_MAX) {
             Ok(text) => {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                self.documents.entry(kind).or_default().push(Document { name: shown(path), stem, text });
+                let stem = path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                self.documents
+                    .entry(kind)
+                    .or_default()
+                    .push(Document::new(shown(path), stem, text));
             }
             Err(what) => report.whole(shown(path), what, "make it a readable text file"),
         }
@@ -115,7 +152,8 @@ impl Folder {
     fn attached(&self, path: &Path, bytes_max: u64) -> Result<String, String> {
         let bytes = read_bounded(path, bytes_max)?;
         self.watched.borrow_mut().insert(path.to_owned(), xxh3_64(&bytes));
-        String::from_utf8(bytes).map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
+        String::from_utf8(bytes)
+            .map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
     }
 }
 
@@ -146,7 +184,11 @@ pub(super) fn check_secret(text: &str) -> Result<String, String> {
 fn entries(folder: &Path, report: &Report) -> Vec<PathBuf> {
     let read = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths: Vec<PathBuf> = read.unwrap_or_else(|error| {
-        report.whole(shown(folder), format!("cannot be read: {error}"), "name a folder with the file outbid.toml");
+        report.whole(
+            shown(folder),
+            format!("cannot be read: {error}"),
+            "name a folder with the file outbid.toml",
+        );
         Vec::new()
     });
     paths.retain(|path| !file_name(path).starts_with('.'));
@@ -161,7 +203,9 @@ fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     }
     let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
     let mut bytes = Vec::new();
-    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    file.take(bytes_max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > bytes_max {
         return Err(format!("larger than {bytes_max} bytes"));
     }
@@ -173,7 +217,10 @@ fn is_toml(path: &Path) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn shown(path: &Path) -> String {

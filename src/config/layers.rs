@@ -27,15 +27,17 @@ impl<'a> Layers<'a> {
 
     /// The levels of a sub-table.
     pub fn table(&self, key: &str, known: &[&str]) -> Layers<'a> {
-        Layers(self.0.iter().filter_map(|table| table.table(key, known)).collect())
+        Layers(
+            self.0
+                .iter()
+                .filter_map(|table| table.table(key, known))
+                .collect(),
+        )
     }
 
     /// An array of tables, the whole array from one level.
     pub fn tables(&self, key: &str, known: &[&str]) -> Vec<Table<'a>> {
-        self.get(key).map_or_else(Vec::new, |node| node.list(|element| element.table(known)))
-    }
-
-    pub fn levels(&self) -> impl Iterator<Item = &Table<'a>> {
-        self.0.iter()
+        self.get(key)
+            .map_or_else(Vec::new, |node| node.list(|element| element.table(known)))
     }
 }

@@ -20,7 +20,10 @@ impl Purse<'_> {
         let (micros, rate) = self.amount(node, 6)?;
         let cpm = rate.to_accounting_down(Cpm(micros));
         if cpm <= Cpm::ZERO || cpm > Cpm::MAX {
-            node.problem("this price is out of range", "write a price above 0 and at most 1000000");
+            node.problem(
+                "this price is out of range",
+                "write a price above 0 and at most 1000000",
+            );
             return None;
         }
         Some(cpm)
@@ -30,9 +33,14 @@ impl Purse<'_> {
     pub fn nanos(&self, node: &Node<'_>) -> Option<Nanos> {
         let (nanos, rate) = self.amount(node, 9)?;
         let product = i128::from(nanos) * i128::from(rate.0) / i128::from(Rate::ONE.0);
-        let amount = i64::try_from(product).ok().filter(|amount| *amount > 0 && *amount <= AMOUNT_MAX.0);
+        let amount = i64::try_from(product)
+            .ok()
+            .filter(|amount| *amount > 0 && *amount <= AMOUNT_MAX.0);
         if amount.is_none() {
-            node.problem("this amount is out of range", format!("write an amount above 0 and at most {AMOUNT_MAX}"));
+            node.problem(
+                "this amount is out of range",
+                format!("write an amount above 0 and at most {AMOUNT_MAX}"),
+            );
         }
         amount.map(Nanos)
     }
@@ -44,14 +52,18 @@ impl Purse<'_> {
             daily: table.maybe("daily", |n| self.nanos(n)),
             lifetime: table.maybe("lifetime", |n| self.nanos(n)),
         };
-        let order = [("hourly", limits.hourly), ("daily", limits.daily), ("lifetime", limits.lifetime)];
+        let order = [
+            ("hourly", limits.hourly),
+            ("daily", limits.daily),
+            ("lifetime", limits.lifetime),
+        ];
         for (i, (shorter, less)) in order.iter().enumerate() {
             for (longer, more) in &order[i + 1..] {
-                if let (Some(less), Some(more), Some(node)) = (less, more, table.get(shorter)) {
-                    if less > more {
-                        let what = format!("the {shorter} budget {less} is above the {longer} budget {more}");
-                        node.problem(what, format!("lower `{shorter}` or raise `{longer}`"));
-                    }
+                if let (Some(less), Some(more), Some(node)) = (less, more, table.get(shorter))
+                    && less > more
+                {
+                    let what = format!("the {shorter} budget {less} is above the {longer} budget {more}");
+                    node.problem(what, format!("lower `{shorter}` or raise `{longer}`"));
                 }
             }
         }
@@ -75,7 +87,10 @@ impl Purse<'_> {
         // Budgets are kept also while the rates are too old to bid: an amount is no price.
         let rate = self.rates.get(currency, self.rates.at);
         if rate.is_none() {
-            node.problem(format!("there is no rate for {currency}"), format!("add {currency} to rates.toml"));
+            node.problem(
+                format!("there is no rate for {currency}"),
+                format!("add {currency} to rates.toml"),
+            );
         }
         Some((scaled?, rate?))
     }

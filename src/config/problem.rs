@@ -32,7 +32,7 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that is wrong, sorted by place, each once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -99,18 +99,38 @@ impl Report {
     /// A problem of a file or folder as a whole.
     pub fn whole(&self, file: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) {
         let (file, what, fix) = (file.into(), what.into(), fix.into());
-        self.problem(Problem { file, line: 0, column: 0, key: String::new(), what, fix });
+        self.problem(Problem {
+            file,
+            line: 0,
+            column: 0,
+            key: String::new(),
+            what,
+            fix,
+        });
     }
 
     /// The notes where nothing is wrong.
     pub fn finish(self) -> Result<Problems, Problems> {
         let problems = Problems::new(self.problems.into_inner());
-        if problems.is_empty() { Ok(Problems::new(self.notes.into_inner())) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Problems::new(self.notes.into_inner()))
+        } else {
+            Err(problems)
+        }
     }
 }
 
 /// ``did you mean `x`?`` where one of the known words is close, else the list of them.
 pub(super) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    // `bearer` for `bearer_file` is half a word rather than a wrong one.
+    const STEM_LETTERS_MIN: usize = 4;
+    if let Some(longer) = known
+        .clone()
+        .into_iter()
+        .find(|k| word.len() >= STEM_LETTERS_MIN && k.starts_with(word))
+    {
+        return format!("did you mean `{longer}`?");
+    }
     let close_enough = 1 + word.chars().count() / 3;
     let nearest = known.clone().into_iter().map(|k| (distance(word, k), k)).min();
     match nearest {
@@ -126,7 +146,11 @@ const WORDS_LISTED: usize = 24;
 fn one_of<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = known.into_iter().map(|k| format!("`{k}`")).collect();
     let shown = words.len().min(WORDS_LISTED);
-    let more = if shown < words.len() { format!(" and {} more", words.len() - shown) } else { String::new() };
+    let more = if shown < words.len() {
+        format!(" and {} more", words.len() - shown)
+    } else {
+        String::new()
+    };
     format!("known are {}{more}", words[..shown].join(", "))
 }
 
@@ -134,7 +158,12 @@ fn one_of<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
 fn distance(a: &str, b: &str) -> usize {
     // Longer words are no typing errors of keys; the bound keeps the work small.
     const LETTERS_MAX: usize = 64;
-    let letters = |s: &str| s.chars().take(LETTERS_MAX).flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let letters = |s: &str| {
+        s.chars()
+            .take(LETTERS_MAX)
+            .flat_map(char::to_lowercase)
+            .collect::<Vec<_>>()
+    };
     let (a, b) = (letters(a), letters(b));
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {
@@ -152,7 +181,11 @@ fn cell(rows: &[Vec<usize>], a: &[char], b: &[char], i: usize, j: usize) -> usiz
     let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
     let best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
     let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-    if swapped { best.min(rows[i - 2][j - 2] + 1) } else { best }
+    if swapped {
+        best.min(rows[i - 2][j - 2] + 1)
+    } else {
+        best
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +198,7 @@ mod tests {
         for (word, expected) in [
             ("contry", "did you mean `country`?"),
             ("COUNTRY", "did you mean `country`?"),
+            ("coun", "did you mean `country`?"),
             ("regoin", "did you mean `region`?"),
             ("xyzzy", "known are `country`, `region`, `city`"),
         ] {

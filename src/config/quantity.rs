@@ -11,15 +11,25 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;
 
-const DURATION_UNITS_MS: [(&str, u64); 6] =
-    [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+const DURATION_UNITS_MS: [(&str, u64); 6] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 604_800_000),
+];
 
 /// `10ms`, `2s`, `5m`, `24h`, `7d`, `2w`.
 pub(super) fn duration(node: &Node<'_>, range: RangeInclusive<Duration>) -> Option<Duration> {
     let text = node.text()?;
     let value = parse_duration(text).filter(|duration| range.contains(duration));
     if value.is_none() {
-        let fix = format!("write a duration such as `10ms`, `2s`, `24h` or `7d`, within {:?}..={:?}", range.start(), range.end());
+        let fix = format!(
+            "write a duration such as `10ms`, `2s`, `24h` or `7d`, within {:?}..={:?}",
+            range.start(),
+            range.end()
+        );
         node.problem(format!("`{text}` is no duration that is allowed here"), fix);
     }
     value
@@ -36,7 +46,11 @@ pub(super) fn bytes(node: &Node<'_>, range: RangeInclusive<usize>) -> Option<usi
     let text = node.text()?;
     let value = parse_bytes(text).filter(|bytes| range.contains(bytes));
     if value.is_none() {
-        let fix = format!("write a size such as `64KiB` or `1MiB`, within {}..={} bytes", range.start(), range.end());
+        let fix = format!(
+            "write a size such as `64KiB` or `1MiB`, within {}..={} bytes",
+            range.start(),
+            range.end()
+        );
         node.problem(format!("`{text}` is no size that is allowed here"), fix);
     }
     value
@@ -88,7 +102,10 @@ pub(super) fn currency(node: &Node<'_>) -> Option<Currency> {
     let text = node.text()?;
     let currency = Currency::parse(text).filter(|currency| currency.as_str() == text);
     if currency.is_none() {
-        node.problem(format!("`{text}` is no currency"), "write its ISO-4217 code such as `USD`");
+        node.problem(
+            format!("`{text}` is no currency"),
+            "write its ISO-4217 code such as `USD`",
+        );
     }
     currency
 }
@@ -118,7 +135,10 @@ pub(super) fn country(node: &Node<'_>) -> Option<String> {
 pub(super) fn language(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_lowercase()) {
-        node.problem(format!("`{text}` is no language code"), "write its ISO-639-1 code such as `en`");
+        node.problem(
+            format!("`{text}` is no language code"),
+            "write its ISO-639-1 code such as `en`",
+        );
         return None;
     }
     Some(text.to_owned())
@@ -129,10 +149,12 @@ pub(super) fn category(node: &Node<'_>, cattax: u32) -> Option<String> {
     const TIERS_MAX: u32 = 26;
     let text = node.name()?;
     let tier = |s: &str| s.parse::<u32>().ok().filter(|n| *n > 0 && !s.starts_with('+'));
-    let known = text.strip_prefix("IAB").is_some_and(|rest| match rest.split_once('-') {
-        Some((parent, child)) => tier(parent).is_some_and(|n| n <= TIERS_MAX) && tier(child).is_some(),
-        None => tier(rest).is_some_and(|n| n <= TIERS_MAX),
-    });
+    let known = text
+        .strip_prefix("IAB")
+        .is_some_and(|rest| match rest.split_once('-') {
+            Some((parent, child)) => tier(parent).is_some_and(|n| n <= TIERS_MAX) && tier(child).is_some(),
+            None => tier(rest).is_some_and(|n| n <= TIERS_MAX),
+        });
     if cattax == 1 && !known {
         let fix = "write an id of the IAB Content Taxonomy 1.0 such as `IAB2` or `IAB2-3`";
         node.problem(format!("`{text}` is no category"), fix);
@@ -146,7 +168,10 @@ pub(super) fn domain(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     let lower = text.to_ascii_lowercase();
     if !lower.contains('.') || !is_host(&lower) {
-        node.problem(format!("`{text}` is no domain"), "write the bare name such as `shop.example`");
+        node.problem(
+            format!("`{text}` is no domain"),
+            "write the bare name such as `shop.example`",
+        );
         return None;
     }
     Some(lower)
@@ -155,11 +180,16 @@ pub(super) fn domain(node: &Node<'_>) -> Option<String> {
 /// An absolute `http` or `https` URL, as it was written.
 pub(super) fn url(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-    let printable = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'`'));
+    let printable = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'`'));
     if !printable || !authority.is_some_and(is_authority) {
-        let fix = "write an absolute URL such as `https://shop.example/spring`, other characters percent-encoded";
+        let fix =
+            "write an absolute URL such as `https://shop.example/spring`, other characters percent-encoded";
         node.problem(format!("`{text}` is no URL"), fix);
         return None;
     }
@@ -180,7 +210,9 @@ fn is_host(text: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
 }
@@ -204,17 +236,25 @@ fn parse_ip_range(text: &str) -> Option<IpRange> {
     let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
     let address: IpAddr = address.parse().ok()?;
     let bits = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Some(bits), |l| l.parse().ok()).filter(|l: &u32| *l <= bits)?;
+    let length = length
+        .map_or(Some(bits), |l| l.parse().ok())
+        .filter(|l: &u32| *l <= bits)?;
     Some(match address {
         IpAddr::V4(a) => {
             let host = u32::MAX.checked_shr(length).unwrap_or(0);
             let network = u32::from(a) & !host;
-            IpRange { first: Ipv4Addr::from(network).into(), last: Ipv4Addr::from(network | host).into() }
+            IpRange {
+                first: Ipv4Addr::from(network).into(),
+                last: Ipv4Addr::from(network | host).into(),
+            }
         }
         IpAddr::V6(a) => {
             let host = u128::MAX.checked_shr(length).unwrap_or(0);
             let network = u128::from(a) & !host;
-            IpRange { first: Ipv6Addr::from(network).into(), last: Ipv6Addr::from(network | host).into() }
+            IpRange {
+                first: Ipv6Addr::from(network).into(),
+                last: Ipv6Addr::from(network | host).into(),
+            }
         }
     })
 }
@@ -229,11 +269,11 @@ pub(super) fn flight(node: &Node<'_>, zone: &TimeZone) -> Option<Flight> {
     let table = node.table(&["from", "until"])?;
     let from = table.maybe("from", |n| read_instant(n, zone, 0));
     let until = table.maybe("until", |n| read_instant(n, zone, 1));
-    if let (Some(start), Some(end)) = (from, until) {
-        if end <= start {
-            node.problem("this ends before it starts", "write `from` before `until`");
-            return None;
-        }
+    if let (Some(start), Some(end)) = (from, until)
+        && end <= start
+    {
+        node.problem("this ends before it starts", "write `from` before `until`");
+        return None;
     }
     Some(Flight { from, until })
 }
@@ -246,7 +286,10 @@ fn read_instant(node: &Node<'_>, zone: &TimeZone, days_after_date: i64) -> Optio
     let text = written.to_string();
     let instant = match (written.date, written.time, written.offset) {
         (Some(_), Some(_), Some(_)) => text.parse::<jiff::Timestamp>().ok(),
-        (Some(_), Some(_), None) => text.parse::<civil::DateTime>().ok().and_then(|t| in_zone(t, zone)),
+        (Some(_), Some(_), None) => text
+            .parse::<civil::DateTime>()
+            .ok()
+            .and_then(|t| in_zone(t, zone)),
         (Some(_), None, None) => text.parse::<civil::Date>().ok().and_then(|date| {
             let date = date.checked_add(jiff::Span::new().days(days_after_date)).ok()?;
             in_zone(date.to_datetime(civil::Time::midnight()), zone)
@@ -254,7 +297,10 @@ fn read_instant(node: &Node<'_>, zone: &TimeZone, days_after_date: i64) -> Optio
         _ => None,
     };
     if instant.is_none() {
-        node.problem(format!("`{text}` names no day"), "write a date such as `2026-11-01`");
+        node.problem(
+            format!("`{text}` names no day"),
+            "write a date such as `2026-11-01`",
+        );
     }
     instant.map(|instant| Timestamp(instant.as_millisecond()))
 }
@@ -269,11 +315,22 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_need_their_unit() {
-        for (text, ms) in [("10ms", Some(10)), ("2s", Some(2000)), ("7d", Some(604_800_000)), ("10", None), ("s", None)] {
+        for (text, ms) in [
+            ("10ms", Some(10)),
+            ("2s", Some(2000)),
+            ("7d", Some(604_800_000)),
+            ("10", None),
+            ("s", None),
+        ] {
             assert_eq!(parse_duration(text).map(|d| d.as_millis()), ms, "{text}");
         }
         assert_eq!(parse_duration("99999999999999999999d"), None);
-        for (text, bytes) in [("1MiB", Some(1 << 20)), ("64 KiB", Some(65_536)), ("3B", Some(3)), ("1MB", None)] {
+        for (text, bytes) in [
+            ("1MiB", Some(1 << 20)),
+            ("64 KiB", Some(65_536)),
+            ("3B", Some(3)),
+            ("1MB", None),
+        ] {
             assert_eq!(parse_bytes(text), bytes, "{text}");
         }
     }
@@ -285,7 +342,10 @@ mod tests {
             ("203.0.113.77/24", Some(("203.0.113.0", "203.0.113.255"))),
             ("0.0.0.0/0", Some(("0.0.0.0", "255.255.255.255"))),
             ("192.0.2.3-192.0.2.9", Some(("192.0.2.3", "192.0.2.9"))),
-            ("2001:db8::/32", Some(("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"))),
+            (
+                "2001:db8::/32",
+                Some(("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff")),
+            ),
             ("::/0", Some(("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))),
             ("203.0.113.0/33", None),
             ("192.0.2.9-192.0.2.3", None),

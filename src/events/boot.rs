@@ -18,7 +18,12 @@ impl BootEpoch {
     /// An epoch is above the last one and not below the seconds since 1970, so that a restored older
     /// copy of the file does not bring old epochs back.
     pub fn next(path: &Path, now: Timestamp) -> io::Result<BootEpoch> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         file.lock()?;
         let last = read_epoch(&mut file, path)?;
         let seconds = u32::try_from(now.0.div_euclid(1000)).unwrap_or(0);
@@ -57,7 +62,12 @@ impl BidIds {
     /// When `worker` is not below `workers`.
     pub fn of_worker(node: u16, boot: BootEpoch, worker: usize, workers: usize) -> BidIds {
         assert!(worker < workers, "worker {worker} of {workers}");
-        BidIds { node, boot, counter: worker as u64, step: workers as u64 }
+        BidIds {
+            node,
+            boot,
+            counter: worker as u64,
+            step: workers as u64,
+        }
     }
 
     pub fn draw(&mut self) -> BidId {
@@ -74,7 +84,10 @@ fn read_epoch(file: &mut File, path: &Path) -> io::Result<u32> {
         return Ok(0);
     }
     text.trim_end().parse().map_err(|_| {
-        let what = format!("{}: holds {text:?}, not an epoch; write a number above all former ones", path.display());
+        let what = format!(
+            "{}: holds {text:?}, not an epoch; write a number above all former ones",
+            path.display()
+        );
         io::Error::new(io::ErrorKind::InvalidData, what)
     })
 }
@@ -87,8 +100,17 @@ mod tests {
     fn epochs_rise_with_every_start_also_when_the_clock_stands_or_goes_back() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("boot");
-        for (now_s, expected) in [(1_000, 1_000), (1_000, 1_001), (500, 1_002), (2_000, 2_000), (-7, 2_001)] {
-            assert_eq!(BootEpoch::next(&path, Timestamp::from_secs(now_s)).unwrap(), BootEpoch(expected));
+        for (now_s, expected) in [
+            (1_000, 1_000),
+            (1_000, 1_001),
+            (500, 1_002),
+            (2_000, 2_000),
+            (-7, 2_001),
+        ] {
+            assert_eq!(
+                BootEpoch::next(&path, Timestamp::from_secs(now_s)).unwrap(),
+                BootEpoch(expected)
+            );
         }
         std::fs::write(&path, "what").unwrap();
         let error = BootEpoch::next(&path, Timestamp(0)).unwrap_err().to_string();

@@ -47,7 +47,11 @@ pub enum KeyError {
     )]
     Mode { path: PathBuf, mode: u32, right: u32 },
     #[error("{path}: holds {found} bytes, a key of its kind is {right} random bytes")]
-    Length { path: PathBuf, found: usize, right: usize },
+    Length {
+        path: PathBuf,
+        found: usize,
+        right: usize,
+    },
     #[error("{path}: a token key is named token-N.key with N from 1 to 255")]
     Name { path: PathBuf },
     #[error("no random bytes from the operating system: {0}")]
@@ -64,7 +68,12 @@ impl Keys {
         }
         let token = ids
             .into_iter()
-            .map(|id| Ok(TokenKey { id, secret: read_or_make(&dir.join(format!("token-{id}.key")))? }))
+            .map(|id| {
+                Ok(TokenKey {
+                    id,
+                    secret: read_or_make(&dir.join(format!("token-{id}.key")))?,
+                })
+            })
             .collect::<Result<_, KeyError>>()?;
         Ok(Keys {
             token,
@@ -88,11 +97,20 @@ fn token_ids(dir: &Path) -> Result<Vec<u8>, KeyError> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let path = entry.map_err(at(dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(number) = name.strip_prefix("token-").and_then(|rest| rest.strip_suffix(".key")) else {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let Some(number) = name
+            .strip_prefix("token-")
+            .and_then(|rest| rest.strip_suffix(".key"))
+        else {
             continue;
         };
-        let id = number.parse::<u8>().ok().filter(|id| *id > 0 && id.to_string() == number);
+        let id = number
+            .parse::<u8>()
+            .ok()
+            .filter(|id| *id > 0 && id.to_string() == number);
         ids.push(id.ok_or(KeyError::Name { path })?);
     }
     ids.sort_unstable();
@@ -105,11 +123,18 @@ fn read_or_make<const N: usize>(path: &Path) -> Result<[u8; N], KeyError> {
             make::<N>(path)?;
             read_or_make(path)
         }
-        Err(source) => Err(KeyError::Io { path: path.into(), source }),
+        Err(source) => Err(KeyError::Io {
+            path: path.into(),
+            source,
+        }),
         Ok(bytes) => {
             check_mode(path, 0o600)?;
             let found = bytes.len();
-            bytes.try_into().map_err(|_| KeyError::Length { path: path.into(), found, right: N })
+            bytes.try_into().map_err(|_| KeyError::Length {
+                path: path.into(),
+                found,
+                right: N,
+            })
         }
     }
 }
@@ -122,7 +147,12 @@ fn make<const N: usize>(path: &Path) -> Result<(), KeyError> {
     draft.push(format!(".{}.tmp", std::process::id()));
     let draft = PathBuf::from(draft);
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
         // The mode above is only for a file that is new; a draft left by a crash may have another.
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(&secret)?;
@@ -131,7 +161,8 @@ fn make<const N: usize>(path: &Path) -> Result<(), KeyError> {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => fs::remove_file(&draft)?,
         }
-        path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
     };
     write().map_err(at(path))
 }
@@ -139,7 +170,11 @@ fn make<const N: usize>(path: &Path) -> Result<(), KeyError> {
 fn check_mode(path: &Path, right: u32) -> Result<(), KeyError> {
     let mode = fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Mode { path: path.into(), mode, right });
+        return Err(KeyError::Mode {
+            path: path.into(),
+            mode,
+            right,
+        });
     }
     Ok(())
 }
@@ -178,7 +213,10 @@ mod tests {
         assert_ne!(first.token[0].secret, first.postback.0);
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         for entry in fs::read_dir(&dir).unwrap() {
-            assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                entry.unwrap().metadata().unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 
@@ -187,11 +225,26 @@ mod tests {
         let open_to_all = |name: &'static str, mode| {
             move |dir: &Path| fs::set_permissions(dir.join(name), Permissions::from_mode(mode)).unwrap()
         };
-        check(open_to_all("user.key", 0o644), "mode is 0644, others could read it; it must be 0600");
-        check(open_to_all(".", 0o755), "mode is 0755, others could read it; it must be 0700");
-        check(|dir| write(dir.join("user.key"), b"short"), "user.key: holds 5 bytes");
-        check(|dir| write(dir.join("token-2.key"), &[1; 31]), "a key of its kind is 32 random bytes");
-        check(|dir| write(dir.join("token-256.key"), &[1; 32]), "token-N.key with N from 1 to 255");
+        check(
+            open_to_all("user.key", 0o644),
+            "mode is 0644, others could read it; it must be 0600",
+        );
+        check(
+            open_to_all(".", 0o755),
+            "mode is 0755, others could read it; it must be 0700",
+        );
+        check(
+            |dir| write(dir.join("user.key"), b"short"),
+            "user.key: holds 5 bytes",
+        );
+        check(
+            |dir| write(dir.join("token-2.key"), &[1; 31]),
+            "a key of its kind is 32 random bytes",
+        );
+        check(
+            |dir| write(dir.join("token-256.key"), &[1; 32]),
+            "token-N.key with N from 1 to 255",
+        );
     }
 
     #[test]

@@ -266,6 +266,9 @@ pub struct Verdict {
     /// The price as sent, in the bid's currency.
     #[prost(int64, optional, tag = "3")]
     pub price_micros: Option<i64>,
+    /// Money was held for the bid when it was booked.
+    #[prost(bool, tag = "4")]
+    pub held: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -7,16 +7,16 @@
 //!      0      1  version (1)
 //!      1      1  key id
 //!      2     12  nonce = node (2), boot epoch (4), counter (6) of the bid id, big endian
-//!     14    126  body, encrypted, little endian:
+//!     14    124  body, encrypted, little endian:
 //!                  lease u32 · budget day u16 · bid time u48 ms · hold end u32 ms after the bid ·
 //!                  exchange u64 · imp index u8 · imp hash u32 · format u8 · line item account u64 ·
 //!                  campaign account u64 · line item u64 · campaign u64 · advertiser u64 · creative u64 ·
 //!                  deal u64 · reserved i64 · rate i64 · currency 3 letters · bid price u40 · terms u8 ·
 //!                  flags u8 · user key u64 · experiment arms u32
-//!    140     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
+//!    138     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
 //! ```
 //!
-//! 156 bytes are 208 characters of URL-safe base64. A token is of one length whatever it holds, so that its
+//! 154 bytes are 206 characters of URL-safe base64. A token is of one length whatever it holds, so that its
 //! length says nothing about the user.
 //!
 //! The nonce is the bid id. That is safe as long as one key never seals two different bodies for one bid id:
@@ -38,7 +38,7 @@ const VERSION: u8 = 1;
 const NONCE: usize = 12;
 /// Version, key id and nonce.
 const HEADER: usize = 2 + NONCE;
-const BODY: usize = 126;
+const BODY: usize = 124;
 const TAG: usize = 16;
 const SEALED: usize = HEADER + BODY + TAG;
 const _: () = assert!(SEALED <= 160);
@@ -99,7 +99,10 @@ pub struct ImpRef {
 
 impl ImpRef {
     pub fn of(index: u8, id: &str) -> ImpRef {
-        ImpRef { index, hash: ObjectId::of(id).0 as u32 }
+        ImpRef {
+            index,
+            hash: ObjectId::of(id).0 as u32,
+        }
     }
 }
 
@@ -166,7 +169,7 @@ impl Sealer {
         write_body(token, body);
         let sum = cipher
             .encrypt_in_place_detached(Nonce::from_slice(&header[2..]), header, body)
-            .expect("a body of 126 bytes is far below the cipher's limit of 256 GiB");
+            .expect("a body of 124 bytes is far below the cipher's limit of 256 GiB");
         tag.copy_from_slice(&sum);
         let written = URL_SAFE_NO_PAD
             .encode_slice(sealed, out)
@@ -192,7 +195,12 @@ impl Sealer {
             .find(|(id, _)| *id == header[1])
             .ok_or(TokenError::UnknownKey(header[1]))?;
         cipher
-            .decrypt_in_place_detached(Nonce::from_slice(&header[2..]), header, body, Tag::from_slice(tag))
+            .decrypt_in_place_detached(
+                Nonce::from_slice(&header[2..]),
+                header,
+                body,
+                Tag::from_slice(tag),
+            )
             .map_err(|_| TokenError::Forged)?;
         // A body that opens but makes no sense can only come from another program with our key.
         read_body(bid_of(&header[2..]), body).ok_or(TokenError::Forged)
@@ -216,7 +224,10 @@ fn write_body(token: &Token, body: &mut [u8]) {
     at.put(u64::from(token.lease), 4);
     at.put(u64::from(token.budget_day), 2);
     at.put(token.bid_time.0.clamp(0, (1 << 48) - 1) as u64, 6);
-    at.put(token.hold_end.since(token.bid_time).clamp(0, i64::from(u32::MAX)) as u64, 4);
+    at.put(
+        token.hold_end.since(token.bid_time).clamp(0, i64::from(u32::MAX)) as u64,
+        4,
+    );
     at.put(token.exchange.0, 8);
     at.put(u64::from(token.imp.index), 1);
     at.put(u64::from(token.imp.hash), 4);
@@ -230,7 +241,9 @@ fn write_body(token: &Token, body: &mut [u8]) {
     at.put(token.deal.unwrap_or_default().0, 8);
     at.put(token.reserved.0 as u64, 8);
     at.put(token.rate.0 as u64, 8);
-    token.currency.bytes().map(|letter| at.put(u64::from(letter), 1));
+    for letter in token.currency.bytes() {
+        at.put(u64::from(letter), 1);
+    }
     at.put(token.price.0.clamp(0, Cpm::MAX.0) as u64, 5);
     at.put(write_terms(token), 1);
     at.put(write_flags(token), 1);
@@ -246,7 +259,10 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
     let bid_time = Timestamp(at.take(6)? as i64);
     let hold_end = Timestamp(bid_time.0 + at.take(4)? as i64);
     let exchange = ObjectId(at.take(8)?);
-    let imp = ImpRef { index: at.take(1)? as u8, hash: at.take(4)? as u32 };
+    let imp = ImpRef {
+        index: at.take(1)? as u8,
+        hash: at.take(4)? as u32,
+    };
     let format = Format::from_mtype(at.take(1)? as u8)?;
     let line_item_account = AccountId(at.take(8)?);
     let campaign_account = AccountId(at.take(8)?);

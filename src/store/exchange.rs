@@ -1,5 +1,6 @@
 //! What is agreed with one exchange.
 
+use crate::openrtb::notice::PriceUnit;
 use crate::store::campaigns::definition::Approval;
 use crate::units::{Currency, ObjectId};
 
@@ -21,7 +22,7 @@ pub struct Exchange {
     pub billable: BillingEvent,
     pub billable_video: BillingEvent,
     /// What the price macro carries.
-    pub price_in: PriceIn,
+    pub price_in: PriceUnit,
     pub notices: Notices,
     /// Imps evaluated per request, the first ones.
     pub imps_max: usize,
@@ -63,16 +64,6 @@ pub enum BillingEvent {
     Impression,
     /// The win notice, `nurl`.
     Win,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PriceIn {
-    /// Units per thousand, as bids are.
-    Cpm,
-    /// Micros per thousand.
-    CpmMicros,
-    /// Units for this one impression.
-    Unit,
 }
 
 /// Which notice URLs are put into bids.

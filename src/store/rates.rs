@@ -21,7 +21,9 @@ impl Rate {
 
     /// `None` unless finite and within 1e-6..=1e6.
     pub fn from_units(units: f64) -> Option<Rate> {
-        (1e-6..=1e6).contains(&units).then(|| Rate((units * 1e9).round() as i64))
+        (1e-6..=1e6)
+            .contains(&units)
+            .then(|| Rate((units * 1e9).round() as i64))
     }
 
     pub fn to_accounting_up(self, price: Cpm) -> Cpm {
@@ -44,13 +46,22 @@ impl Rate {
 fn scale(price: Cpm, numerator: i64, denominator: i64, up: bool) -> Cpm {
     let product = i128::from(price.0) * i128::from(numerator);
     let denominator = i128::from(denominator);
-    let quotient = if up { (product + denominator - 1) / denominator } else { product / denominator };
+    let quotient = if up {
+        (product + denominator - 1) / denominator
+    } else {
+        product / denominator
+    };
     Cpm(quotient.min(i128::from(i64::MAX)) as i64)
 }
 
 impl Rates {
     pub fn new(accounting: Currency, at: Timestamp, max_age_ms: i64, rates: Vec<(Currency, Rate)>) -> Rates {
-        Rates { accounting, at, max_age_ms, rates }
+        Rates {
+            accounting,
+            at,
+            max_age_ms,
+            rates,
+        }
     }
 
     /// Exact for the accounting currency; otherwise `None` when unknown or too old at `now`.
@@ -61,7 +72,10 @@ impl Rates {
         if now.since(self.at) > self.max_age_ms {
             return None;
         }
-        self.rates.iter().find(|(known, _)| *known == currency).map(|(_, rate)| *rate)
+        self.rates
+            .iter()
+            .find(|(known, _)| *known == currency)
+            .map(|(_, rate)| *rate)
     }
 }
 

@@ -61,7 +61,8 @@ impl WorldProfile {
         ids.extend(user.eid().map(|eid| (EID_SOURCE, eid)));
         let last_active_day = now_day - days_since_active(user.lifecycle, random);
         let frequency = purchases(user, random);
-        let monetary = cents(f64::from(frequency) * 12.0 * (2.2 * user.spending + 0.4 * random.normal()).exp());
+        let monetary =
+            cents(f64::from(frequency) * 12.0 * (2.2 * user.spending + 0.4 * random.normal()).exp());
         WorldProfile {
             ids,
             gender: random.chance(0.85).then(|| user.gender_letter()),
@@ -131,7 +132,11 @@ fn tags(user: &User, last_active_day: i32, random: &mut Random) -> Vec<WorldTag>
         let interest = user.interest(topic);
         let pull = interest.powf(1.6);
         for (kind, rate) in TOPIC_TAG_RATES.iter().enumerate() {
-            let spending = if kind == CART || kind == BOUGHT { 0.3 + 1.2 * user.spending } else { 1.0 };
+            let spending = if kind == CART || kind == BOUGHT {
+                0.3 + 1.2 * user.spending
+            } else {
+                1.0
+            };
             if random.chance(rate * pull * spending + FALSE_TAG) {
                 tags.push(seen(topical_tag(topic, kind), interest, last_active_day, random));
             }
@@ -149,7 +154,8 @@ fn tags(user: &User, last_active_day: i32, random: &mut Random) -> Vec<WorldTag>
 fn general_tags(user: &User, last_active_day: i32, tags: &mut Vec<WorldTag>, random: &mut Random) {
     let spending = user.spending;
     let level = spending + 0.15 * random.normal();
-    let spender = ["spender:low", "spender:medium", "spender:high"][usize::from(level > 0.4) + usize::from(level > 0.75)];
+    let spender = ["spender:low", "spender:medium", "spender:high"]
+        [usize::from(level > 0.4) + usize::from(level > 0.75)];
     let lifecycle = match user.lifecycle {
         Lifecycle::New => "lifecycle:new",
         Lifecycle::Active => "lifecycle:active",
@@ -178,7 +184,10 @@ fn general_tags(user: &User, last_active_day: i32, tags: &mut Vec<WorldTag>, ran
         ("parent", if (28..55).contains(&age) { 0.4 } else { 0.05 }),
         ("urban", desktop),
         ("rural", 0.7 - desktop),
-        ("device:multi", if user.second_device.is_some() { 0.8 } else { 0.02 }),
+        (
+            "device:multi",
+            if user.second_device.is_some() { 0.8 } else { 0.02 },
+        ),
         ("device:new", 0.1),
         ("ads:responsive", if readiness > 0.7 { 0.85 } else { 0.02 }),
         ("ads:indifferent", if readiness < -0.7 { 0.75 } else { 0.02 }),
@@ -249,9 +258,17 @@ fn write_date(day: i32, out: &mut String) -> std::fmt::Result {
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = era * 400 + year_of_era + i32::from(month <= 2);
-    write!(out, "{year:04}-{month:02}-{:02}", of_year - (153 * shifted_month + 2) / 5 + 1)
+    write!(
+        out,
+        "{year:04}-{month:02}-{:02}",
+        of_year - (153 * shifted_month + 2) / 5 + 1
+    )
 }
 
 #[cfg(test)]
@@ -260,7 +277,12 @@ mod tests {
 
     #[test]
     fn days_are_written_as_dates() {
-        for (day, date) in [(0, "1970-01-01"), (-1, "1969-12-31"), (11_016, "2000-02-29"), (20_513, "2026-03-01")] {
+        for (day, date) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (11_016, "2000-02-29"),
+            (20_513, "2026-03-01"),
+        ] {
             let mut out = String::new();
             write_date(day, &mut out).unwrap();
             assert_eq!(out, date);

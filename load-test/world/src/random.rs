@@ -22,7 +22,9 @@ pub struct Random {
 
 impl Random {
     pub fn new(seed: u64, stream: Stream, index: u64) -> Random {
-        Random { state: mix(mix(mix(seed) ^ stream as u64) ^ index) }
+        Random {
+            state: mix(mix(mix(seed) ^ stream as u64) ^ index),
+        }
     }
 
     pub fn next_u64(&mut self) -> u64 {

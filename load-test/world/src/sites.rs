@@ -54,9 +54,17 @@ impl Properties {
             let popularity = (f64::from(property.index) + 8.0).powf(-0.85);
             let kind = usize::from(property.app);
             add(&mut by_kind[kind], popularity, property.index);
-            add(&mut by_topic[kind * TOPICS + property.topic.index()], popularity, property.index);
+            add(
+                &mut by_topic[kind * TOPICS + property.topic.index()],
+                popularity,
+                property.index,
+            );
         }
-        Properties { all, by_topic, by_kind }
+        Properties {
+            all,
+            by_topic,
+            by_kind,
+        }
     }
 
     pub fn get(&self, index: u16) -> &Property {
@@ -74,7 +82,8 @@ impl Properties {
             None => &self.by_kind[usize::from(app)],
         };
         let total = list.last().expect("every topic has sites and apps").0;
-        let at = list.partition_point(|(sum, _)| *sum <= random.unit() * total);
+        let wanted = random.unit() * total;
+        let at = list.partition_point(|(sum, _)| *sum <= wanted);
         self.get(list[at.min(list.len() - 1)].1)
     }
 }
@@ -84,7 +93,11 @@ impl Property {
         let random = &mut Random::new(seed, Stream::Site, index as u64);
         let (ten, place) = (index / 10, index % 10);
         let app = place < APPS_OF_TEN;
-        let ordinal = if app { ten * APPS_OF_TEN + place } else { ten * (10 - APPS_OF_TEN) + place - APPS_OF_TEN };
+        let ordinal = if app {
+            ten * APPS_OF_TEN + place
+        } else {
+            ten * (10 - APPS_OF_TEN) + place - APPS_OF_TEN
+        };
         let topic = Topic((ordinal % TOPICS) as u8);
         let noun = random.pick(if app { &APP_NOUNS } else { &SITE_NOUNS });
         let slug = format!("{}{noun}{index}", topic.name());
@@ -94,8 +107,16 @@ impl Property {
             topic,
             second_topic: Topic(random.below(TOPICS as u64) as u8),
             name: format!("{} {noun} {index}", topic.name()),
-            domain: if app { String::new() } else { format!("{slug}.example") },
-            bundle: if app { format!("com.example.{slug}") } else { String::new() },
+            domain: if app {
+                String::new()
+            } else {
+                format!("{slug}.example")
+            },
+            bundle: if app {
+                format!("com.example.{slug}")
+            } else {
+                String::new()
+            },
             publisher: format!("pub-{:03}", index / 3),
             quality: 0.4 * random.normal().clamp(-2.5, 2.5),
             value: (0.4 * random.normal()).exp(),
@@ -112,5 +133,7 @@ fn add(list: &mut Vec<(f64, u16)>, popularity: f64, index: u16) {
     list.push((sum + popularity, index));
 }
 
-const SITE_NOUNS: [&str; 8] = ["daily", "forum", "magazine", "guide", "world", "review", "hub", "blog"];
+const SITE_NOUNS: [&str; 8] = [
+    "daily", "forum", "magazine", "guide", "world", "review", "hub", "blog",
+];
 const APP_NOUNS: [&str; 6] = ["pocket", "go", "club", "quiz", "feed", "planner"];

@@ -35,7 +35,12 @@ impl Topic {
         Topic::all()
             .find(|topic| topic.category() == category)
             .or_else(|| Topic::all().find(|topic| parent_of(topic.category()) == parent))
-            .or_else(|| NEARBY.iter().find(|(near, _)| *near == parent).map(|(_, topic)| Topic(*topic)))
+            .or_else(|| {
+                NEARBY
+                    .iter()
+                    .find(|(near, _)| *near == parent)
+                    .map(|(_, topic)| Topic(*topic))
+            })
     }
 
     /// A topic for a domain whose categories say nothing.
@@ -77,7 +82,9 @@ pub fn vocabulary() -> &'static [TagName] {
                 dimension,
             })
         });
-        let general = GENERAL_TAGS.iter().map(|&(name, dimension)| TagName { name, dimension });
+        let general = GENERAL_TAGS
+            .iter()
+            .map(|&(name, dimension)| TagName { name, dimension });
         topical.chain(general).collect()
     });
     &ALL
@@ -96,8 +103,9 @@ pub(crate) fn general_tag(name: &str) -> u16 {
 
 /// FNV-1a, finished: the same on every machine.
 pub(crate) fn hash_of(text: &str) -> u64 {
-    let fnv =
-        text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     mix(fnv)
 }
 
@@ -216,7 +224,13 @@ mod tests {
         let names: std::collections::HashSet<_> = vocabulary().iter().map(|tag| tag.name).collect();
         assert_eq!(names.len(), 300);
         assert!(names.contains("visited:car-forum"));
-        assert_eq!(vocabulary()[usize::from(topical_tag(Topic(1), 0))].name, "interest:travel");
-        assert_eq!(vocabulary()[usize::from(general_tag("bought:premium"))].name, "bought:premium");
+        assert_eq!(
+            vocabulary()[usize::from(topical_tag(Topic(1), 0))].name,
+            "interest:travel"
+        );
+        assert_eq!(
+            vocabulary()[usize::from(general_tag("bought:premium"))].name,
+            "bought:premium"
+        );
     }
 }

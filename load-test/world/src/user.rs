@@ -56,7 +56,11 @@ impl User {
         let gender = [Gender::Male, Gender::Female, Gender::Other][random.weighted([49.0, 49.0, 2.0])];
         let birth_year = 1946 + (random.unit() * 35.0 + random.unit() * 27.0) as u16;
         let place = &PLACES[random.weighted(PLACES.iter().map(|place| place.weight))];
-        let language = if random.chance(0.9) { place.language } else { random.pick(&["en", "es", "fr", "zh"]) };
+        let language = if random.chance(0.9) {
+            place.language
+        } else {
+            random.pick(&["en", "es", "fr", "zh"])
+        };
         let device = &DEVICES[random.weighted(DEVICES.iter().map(|device| device.weight))];
         let second_device = random.chance(0.45).then(|| second_of(device, random));
         let runs_apps = device.runs_apps() || second_device.is_some_and(DeviceModel::runs_apps);
@@ -108,7 +112,8 @@ impl User {
 
     /// The id under [`EID_SOURCE`].
     pub fn eid(&self) -> Option<String> {
-        self.has_eid.then(|| format!("e{:016x}", self.tokens[1].rotate_left(17)))
+        self.has_eid
+            .then(|| format!("e{:016x}", self.tokens[1].rotate_left(17)))
     }
 
     /// The exchange's own id (`user.id`).
@@ -131,7 +136,13 @@ impl User {
 }
 
 fn second_of(first: &DeviceModel, random: &mut Random) -> &'static DeviceModel {
-    let other_kind = DEVICES.iter().map(|device| if device.kind == first.kind { 0.0 } else { device.weight });
+    let other_kind = DEVICES.iter().map(|device| {
+        if device.kind == first.kind {
+            0.0
+        } else {
+            device.weight
+        }
+    });
     &DEVICES[random.weighted(other_kind)]
 }
 

@@ -1,7 +1,7 @@
 //! What people configure, after inheritance, before it is compiled: plain values, ids as strings.
 
 use crate::store::campaigns::expression::Expression;
-use crate::units::{Cpm, Limits, Nanos, Timestamp};
+use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Timestamp};
 use std::net::IpAddr;
 
 /// Everything that [`Campaigns::compile`](super::Campaigns::compile) turns into an index.
@@ -55,6 +55,18 @@ pub struct Flight {
 }
 
 impl Flight {
+    /// The time that belongs to both.
+    pub fn intersection(self, other: Flight) -> Flight {
+        let until = match (self.until, other.until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Flight {
+            from: self.from.max(other.from),
+            until,
+        }
+    }
+
     pub fn contains(&self, now: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
     }
@@ -92,7 +104,10 @@ pub enum BidStrategy {
     /// What a click is worth.
     Cpc(Nanos),
     /// What a conversion of this name is worth.
-    Cpa { event: String, value: Nanos },
+    Cpa {
+        event: String,
+        value: Nanos,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -126,10 +141,19 @@ pub enum WithoutId {
 }
 
 /// Values wanted and values refused. Empty `include` = any value, also a missing one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Terms<T> {
     pub include: Vec<T>,
     pub exclude: Vec<T>,
+}
+
+impl<T> Default for Terms<T> {
+    fn default() -> Terms<T> {
+        Terms {
+            include: Vec::new(),
+            exclude: Vec::new(),
+        }
+    }
 }
 
 impl<T> Terms<T> {
@@ -192,7 +216,7 @@ pub struct Circle {
     pub km: f64,
 }
 
-/// Inclusive, compared number by number: 10.2 < 10.10. Empty = any.
+/// Inclusive, compared number by number: 10.2 < 10.10. `max` covers what it does not name: 16 lets 16.4 pass. Empty = any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionRange {
     pub min: Option<String>,
@@ -209,6 +233,21 @@ pub struct IpRange {
 /// A set of hours of the week, Monday 00 first; `None` = all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hours(pub Option<[u64; 3]>);
+
+impl Hours {
+    /// No hour of the week belongs to it.
+    pub fn is_never(&self) -> bool {
+        // The third word holds the hours 128 to 167.
+        self.0
+            .is_some_and(|[a, b, c]| (a, b, c << (3 * 64 - 168)) == (0, 0, 0))
+    }
+
+    pub fn contains(&self, hour: HourOfWeek) -> bool {
+        let index = hour.index();
+        self.0
+            .is_none_or(|bits| bits[index / 64] >> (index % 64) & 1 == 1)
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Creative {

@@ -34,19 +34,29 @@ pub(super) fn cell((lat, lon): (f64, f64)) -> u64 {
 /// Every cell that the circle may touch; `None` where they are too many.
 pub(super) fn cells(circle: &Circle) -> Option<Vec<u64>> {
     let angle = circle.km / EARTH_KM;
-    let lat = (circle.lat - angle.to_degrees() - SLACK_DEG, circle.lat + angle.to_degrees() + SLACK_DEG);
+    let lat = (
+        circle.lat - angle.to_degrees() - SLACK_DEG,
+        circle.lat + angle.to_degrees() + SLACK_DEG,
+    );
     let rows = lat.0.max(-90.0).floor() as i64..=lat.1.min(90.0).floor() as i64;
     // A circle around a pole has every longitude; another one spans asin(sin r / cos lat) to either side.
     let half_lon = if lat.0 <= -90.0 || lat.1 >= 90.0 {
         180.0
     } else {
-        (angle.sin() / circle.lat.to_radians().cos()).clamp(-1.0, 1.0).asin().to_degrees() + SLACK_DEG
+        (angle.sin() / circle.lat.to_radians().cos())
+            .clamp(-1.0, 1.0)
+            .asin()
+            .to_degrees()
+            + SLACK_DEG
     };
     let columns = (circle.lon - half_lon).floor() as i64..=(circle.lon + half_lon).floor() as i64;
     if rows.clone().count() * columns.clone().count() > CELLS_MAX {
         return None;
     }
-    Some(rows.flat_map(|row| columns.clone().map(move |column| cell_at(row, column))).collect())
+    Some(
+        rows.flat_map(|row| columns.clone().map(move |column| cell_at(row, column)))
+            .collect(),
+    )
 }
 
 fn cell_at(lat: i64, lon: i64) -> u64 {
@@ -60,18 +70,26 @@ mod tests {
 
     #[test]
     fn distances_agree_with_known_cities() {
-        let paris = |km| Circle { lat: 48.8566, lon: 2.3522, km };
+        let paris = |km| Circle {
+            lat: 48.8566,
+            lon: 2.3522,
+            km,
+        };
         let london = (51.5074, -0.1278);
         assert!(paris(344.0).contains(london) && !paris(343.0).contains(london));
-        let fiji = Circle { lat: -17.0, lon: 179.9, km: 50.0 };
+        let fiji = Circle {
+            lat: -17.0,
+            lon: 179.9,
+            km: 50.0,
+        };
         assert!(fiji.contains((-17.0, -179.9)));
     }
 
     proptest! {
         #[test]
         fn every_point_in_a_circle_lies_in_one_of_its_cells(
-            lat in -90.0..=90.0, lon in -180.0..=180.0, km in 0.1..2000.0,
-            dlat in -20.0..20.0, dlon in -180.0..180.0,
+            lat in -90.0..=90.0_f64, lon in -180.0..=180.0_f64, km in 0.1..2000.0,
+            dlat in -20.0..20.0_f64, dlon in -180.0..180.0_f64,
         ) {
             let circle = Circle { lat, lon, km };
             let wrapped = (lon + dlon + 540.0).rem_euclid(360.0) - 180.0;

@@ -66,17 +66,27 @@ impl<'a> Opportunity<'a> {
     /// Name and id of the app.
     pub fn app(&self) -> [Option<&'a str>; 2] {
         let channel = &self.request.channel;
-        if channel.kind == ChannelKind::App { [channel.name, channel.id] } else { [None, None] }
+        if channel.kind == ChannelKind::App {
+            [channel.name, channel.id]
+        } else {
+            [None, None]
+        }
     }
 
     /// Id and domain of the publisher.
     pub fn publisher(&self) -> [Option<&'a str>; 2] {
-        [self.request.channel.publisher_id, self.request.channel.publisher_domain]
+        [
+            self.request.channel.publisher_id,
+            self.request.channel.publisher_domain,
+        ]
     }
 
     /// `pos` of the banner and of the video; they may differ.
     pub fn positions(&self) -> [Option<u32>; 2] {
-        [self.imp.banner.and_then(|b| b.pos), self.imp.video.and_then(|v| v.pos)]
+        [
+            self.imp.banner.and_then(|b| b.pos),
+            self.imp.video.and_then(|v| v.pos),
+        ]
     }
 
     pub fn video_placement(&self) -> Option<u32> {
@@ -90,7 +100,11 @@ impl<'a> Opportunity<'a> {
 
     pub fn categories(&self) -> impl Iterator<Item = &'a str> {
         let request = self.request;
-        request.strs(request.channel.categories).iter().copied().filter(|c| c.len() <= CATEGORY_BYTES_MAX)
+        request
+            .strs(request.channel.categories)
+            .iter()
+            .copied()
+            .filter(|c| c.len() <= CATEGORY_BYTES_MAX)
     }
 
     /// Keywords of channel and content. The user's own are personal data and not offered.
@@ -110,14 +124,20 @@ impl<'a> Opportunity<'a> {
 impl<'a> Place<'a> {
     pub fn of(request: &Request<'a>) -> Place<'a> {
         let device = Place::from_geo(&request.device.geo);
-        if device.is_empty() { Place::from_geo(&request.user.geo) } else { device }
+        if device.is_empty() {
+            Place::from_geo(&request.user.geo)
+        } else {
+            device
+        }
     }
 
     fn from_geo(geo: &Geo<'a>) -> Place<'a> {
         let in_range = |lat: &f64, lon: &f64| lat.abs() <= 90.0 && lon.abs() <= 180.0;
         Place {
             country: geo.country,
-            region: geo.region.map(|region| region.split_once('-').map_or(region, |(_, alone)| alone)),
+            region: geo
+                .region
+                .map(|region| region.split_once('-').map_or(region, |(_, alone)| alone)),
             city: geo.city,
             postcode: geo.zip,
             point: geo.lat.zip(geo.lon).filter(|(lat, lon)| in_range(lat, lon)),
@@ -125,7 +145,12 @@ impl<'a> Place<'a> {
     }
 
     fn is_empty(&self) -> bool {
-        self.country.or(self.region).or(self.city).or(self.postcode).is_none() && self.point.is_none()
+        self.country
+            .or(self.region)
+            .or(self.city)
+            .or(self.postcode)
+            .is_none()
+            && self.point.is_none()
     }
 }
 
@@ -138,11 +163,15 @@ pub fn user_hour(
     now: Timestamp,
 ) -> HourOfWeek {
     let known = profile.and_then(|profile| profile.utc_offset_min).map(i32::from);
-    let offset = [request.device.geo.utc_offset_min, request.user.geo.utc_offset_min, known]
-        .into_iter()
-        .flatten()
-        .find(|offset| offset.abs() <= UTC_OFFSET_MIN_MAX)
-        .unwrap_or(default_offset_min);
+    let offset = [
+        request.device.geo.utc_offset_min,
+        request.user.geo.utc_offset_min,
+        known,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|offset| offset.abs() <= UTC_OFFSET_MIN_MAX)
+    .unwrap_or(default_offset_min);
     now.hour_of_week(offset)
 }
 
@@ -158,11 +187,12 @@ pub fn size_takes(size: &Size, w: u32, h: u32) -> bool {
 /// Whether `wanted`, `COUNTRY-REGION` or a region alone, is the region of `place`.
 pub(super) fn region_is(wanted: &str, place: &Place) -> bool {
     let Some(region) = place.region else { return false };
-    let in_country = || match (place.country, wanted.split_once('-')) {
-        (Some(country), Some((c, r))) => c.eq_ignore_ascii_case(country) && r.eq_ignore_ascii_case(region),
-        _ => false,
+    let in_country = || {
+        let (country, rest) = wanted.split_at_checked(place.country?.len())?;
+        let same = country.eq_ignore_ascii_case(place.country?);
+        Some(same && rest.strip_prefix('-')?.eq_ignore_ascii_case(region))
     };
-    wanted.eq_ignore_ascii_case(region) || in_country()
+    wanted.eq_ignore_ascii_case(region) || in_country().unwrap_or(false)
 }
 
 fn site_domain<'a>(request: &Request<'a>) -> Option<&'a str> {
@@ -170,7 +200,11 @@ fn site_domain<'a>(request: &Request<'a>) -> Option<&'a str> {
     if channel.kind != ChannelKind::Site {
         return None;
     }
-    let domain = channel.domain.or_else(|| channel.page.and_then(host))?.trim_end_matches('.');
+    let domain = channel
+        .domain
+        .or_else(|| channel.page.and_then(host))?
+        .trim_ascii()
+        .trim_end_matches('.');
     (!domain.is_empty() && domain.len() <= DOMAIN_BYTES_MAX).then_some(domain)
 }
 
@@ -213,8 +247,17 @@ mod tests {
 
     #[test]
     fn a_size_takes_its_exact_size_or_its_ratio() {
-        let exact = Size { w: 300, h: 250, ..Size::default() };
-        let flex = Size { wratio: 6, hratio: 5, wmin: 300, ..Size::default() };
+        let exact = Size {
+            w: 300,
+            h: 250,
+            ..Size::default()
+        };
+        let flex = Size {
+            wratio: 6,
+            hratio: 5,
+            wmin: 300,
+            ..Size::default()
+        };
         assert!(size_takes(&exact, 300, 250) && !size_takes(&exact, 600, 500));
         assert!(size_takes(&flex, 300, 250) && size_takes(&flex, 600, 500));
         assert!(!size_takes(&flex, 240, 200) && !size_takes(&Size::default(), 0, 0));

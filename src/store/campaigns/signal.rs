@@ -32,12 +32,19 @@ impl Signals {
     pub fn active<'s>(&'s self, place: &Place<'s>, now: Timestamp) -> impl Iterator<Item = &'s str> {
         let place = *place;
         let country = place.country.unwrap_or_default();
-        let from = self.entries.partition_point(|entry| entry.compare(country) == Ordering::Less);
+        let from = self
+            .entries
+            .partition_point(|entry| entry.compare(country) == Ordering::Less);
         self.entries[from..]
             .iter()
             .take_while(move |entry| place.country.is_some() && entry.compare(country) == Ordering::Equal)
             .filter(move |entry| entry.until.is_none_or(|until| now < until))
-            .filter(move |entry| entry.region.as_ref().is_none_or(|region| region_is(region, &place)))
+            .filter(move |entry| {
+                entry
+                    .region
+                    .as_ref()
+                    .is_none_or(|region| region_is(region, &place))
+            })
             .map(|entry| entry.text.as_str())
     }
 }
@@ -53,6 +60,8 @@ impl Entry {
     }
 
     fn compare(&self, country: &str) -> Ordering {
-        self.country.bytes().cmp(country.bytes().map(|b| b.to_ascii_lowercase()))
+        self.country
+            .bytes()
+            .cmp(country.bytes().map(|b| b.to_ascii_lowercase()))
     }
 }

@@ -40,8 +40,17 @@ mod tests {
 
     #[test]
     fn versions_compare_number_by_number() {
-        for (smaller, larger) in [("10.2", "10.10"), ("9", "10"), ("10", "10.0.1"), ("10_15", "10_15_7"), ("0", "1b2")] {
-            assert!(Version::parse(smaller) < Version::parse(larger), "{smaller} < {larger}");
+        for (smaller, larger) in [
+            ("10.2", "10.10"),
+            ("9", "10"),
+            ("10", "10.0.1"),
+            ("10_15", "10_15_7"),
+            ("0", "1b2"),
+        ] {
+            assert!(
+                Version::parse(smaller) < Version::parse(larger),
+                "{smaller} < {larger}"
+            );
         }
         assert_eq!(Version::parse("10"), Version::parse("10.0"));
     }

@@ -101,7 +101,9 @@ impl Dimension {
     }
 
     pub fn parse(text: &str) -> Option<Dimension> {
-        Dimension::ALL.into_iter().find(|dimension| dimension.as_str() == text)
+        Dimension::ALL
+            .into_iter()
+            .find(|dimension| dimension.as_str() == text)
     }
 
     /// The number in [`Tag::dimension`].
@@ -177,7 +179,9 @@ impl<'a> Profile<'a> {
     /// two possible ages is returned, so that nobody is taken for an adult too early.
     pub fn age(&self, now: Timestamp) -> Option<u8> {
         let born = i32::from(self.birth_year?);
-        u8::try_from(year_of(now) - born - 1).ok().or((year_of(now) == born).then_some(0))
+        u8::try_from(year_of(now) - born - 1)
+            .ok()
+            .or((year_of(now) == born).then_some(0))
     }
 }
 
@@ -217,9 +221,13 @@ mod tests {
             tags: &[],
         };
         let now = Timestamp(1_772_407_800_000); // 2026-03-01
-        for (born, age) in
-            [(None, None), (Some(2008), Some(17)), (Some(2026), Some(0)), (Some(2030), None), (Some(1700), None)]
-        {
+        for (born, age) in [
+            (None, None),
+            (Some(2008), Some(17)),
+            (Some(2026), Some(0)),
+            (Some(2030), None),
+            (Some(1700), None),
+        ] {
             assert_eq!(profile(born).age(now), age, "{born:?}");
         }
     }

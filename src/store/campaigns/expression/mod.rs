@@ -37,6 +37,7 @@
 //! `not age < 18` does not match people whose age is unknown. Without a profile everything is unknown. Tags are
 //! complete: a user of a profile without the tag does not have it.
 
+mod lexer;
 mod parse;
 mod print;
 
@@ -79,14 +80,43 @@ enum Node {
 /// One comparison. Numbers are nanos (10⁻⁹), so that nothing is compared in floating point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
-    Gender { equal: bool, gender: Gender },
-    Country { equal: bool, code: [u8; 3] },
-    Language { equal: bool, code: [u8; 2] },
-    Number { attribute: Attribute, op: Op, nanos: i64 },
-    Between { attribute: Attribute, low: i64, high: i64 },
-    Tag { name: Box<str>, id: u32 },
-    TagWithin { name: Box<str>, id: u32, days: u16 },
-    TagWeight { name: Box<str>, id: u32, op: Op, nanos: i64 },
+    Gender {
+        equal: bool,
+        gender: Gender,
+    },
+    Country {
+        equal: bool,
+        code: [u8; 3],
+    },
+    Language {
+        equal: bool,
+        code: [u8; 2],
+    },
+    Number {
+        attribute: Attribute,
+        op: Op,
+        nanos: i64,
+    },
+    Between {
+        attribute: Attribute,
+        low: i64,
+        high: i64,
+    },
+    Tag {
+        name: Box<str>,
+        id: u32,
+    },
+    TagWithin {
+        name: Box<str>,
+        id: u32,
+        days: u16,
+    },
+    TagWeight {
+        name: Box<str>,
+        id: u32,
+        op: Op,
+        nanos: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +151,9 @@ impl Expression {
     }
 
     pub fn truth(&self, profile: Option<&Profile>, now: Timestamp) -> Truth {
-        let Some(profile) = profile else { return Truth::Unknown };
+        let Some(profile) = profile else {
+            return Truth::Unknown;
+        };
         let mut stack = [Truth::Unknown; STACK_MAX];
         let mut len = 0;
         for node in &self.nodes {
@@ -164,22 +196,23 @@ impl From<bool> for Truth {
 impl Test {
     fn truth(&self, profile: &Profile, now: Timestamp) -> Truth {
         match self {
-            Test::Gender { .. } if profile.gender == Gender::Unknown => {
-                Truth::Unknown
-            }
+            Test::Gender { .. } if profile.gender == Gender::Unknown => Truth::Unknown,
             Test::Gender { equal, gender } => ((profile.gender == *gender) == *equal).into(),
             Test::Country { equal, code } => known(profile.country, |c| (c == *code) == *equal),
             Test::Language { equal, code } => known(profile.language, |c| (c == *code) == *equal),
             Test::Number { attribute, op, nanos } => {
                 known(attribute.of(profile, now), |value| op.holds(value, *nanos))
             }
-            Test::Between { attribute, low, high } => {
-                known(attribute.of(profile, now), |value| (*low..=*high).contains(&value))
-            }
+            Test::Between { attribute, low, high } => known(attribute.of(profile, now), |value| {
+                (*low..=*high).contains(&value)
+            }),
             Test::Tag { id, .. } => profile.tag(TagId(*id)).is_some().into(),
             Test::TagWithin { id, days, .. } => {
                 let since = now.day() - TAG_DAY_ZERO - i32::from(*days);
-                profile.tag(TagId(*id)).is_some_and(|tag| i32::from(tag.day) >= since).into()
+                profile
+                    .tag(TagId(*id))
+                    .is_some_and(|tag| i32::from(tag.day) >= since)
+                    .into()
             }
             Test::TagWeight { id, op, nanos, .. } => {
                 let weight = profile.tag(TagId(*id)).map_or(0, |tag| i64::from(tag.weight));
@@ -199,9 +232,9 @@ impl Attribute {
             Attribute::Ltv => Some(profile.ltv.0),
             Attribute::Monetary => Some(profile.monetary.0),
             Attribute::Frequency => Some(whole(profile.frequency.into())),
-            Attribute::RecencyDays => {
-                profile.last_active_day.map(|day| whole(i64::from(now.day()) - i64::from(day)))
-            }
+            Attribute::RecencyDays => profile
+                .last_active_day
+                .map(|day| whole(i64::from(now.day()) - i64::from(day))),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Recursive descent over the text of an expression; every error names a byte offset and what would be right there.
 
+use super::lexer::{Lexeme, Lexer, Token};
 use super::{Attribute, DEPTH_MAX, Expression, NODES_MAX, Node, Op, Test};
 use crate::store::profiles::{Gender, TagId};
 use crate::units::Nanos;
-use std::fmt;
 
 /// Where and why a text is not an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,11 +16,18 @@ pub struct ParseError {
 }
 
 pub(super) fn parse(text: &str) -> Result<Expression, ParseError> {
-    let mut parser = Parser { lexer: Lexer { text, at: 0 }, next: Lexeme::END, nodes: Vec::new(), depth: 0 };
+    let mut parser = Parser {
+        lexer: Lexer::new(text),
+        next: Lexeme::END,
+        nodes: Vec::new(),
+        depth: 0,
+    };
     parser.advance()?;
     parser.or()?;
     match parser.next.token {
-        Token::End => Ok(Expression { nodes: parser.nodes.into() }),
+        Token::End => Ok(Expression {
+            nodes: parser.nodes.into(),
+        }),
         _ => Err(parser.expected("`and`, `or` or the end")),
     }
 }
@@ -141,7 +148,9 @@ impl<'t> Parser<'t> {
     fn comparison(&mut self, subject: Subject, op: Op) -> Parsed<Test> {
         let equal = op == Op::Eq;
         if !matches!(subject, Subject::Number(_)) && !matches!(op, Op::Eq | Op::Ne) {
-            return Err(self.error(format!("`{op}` needs a number; this attribute takes `=`, `!=` or `in (…)`")));
+            return Err(self.error(format!(
+                "`{op}` needs a number; this attribute takes `=`, `!=` or `in (…)`"
+            )));
         }
         match subject {
             Subject::Gender => self.gender().map(|gender| Test::Gender { equal, gender }),
@@ -154,7 +163,8 @@ impl<'t> Parser<'t> {
                 Test::Language { equal, code }
             }),
             Subject::Number(attribute) => {
-                self.value_of(attribute).map(|nanos| Test::Number { attribute, op, nanos })
+                self.value_of(attribute)
+                    .map(|nanos| Test::Number { attribute, op, nanos })
             }
         }
     }
@@ -176,7 +186,10 @@ impl<'t> Parser<'t> {
         let at = self.next.offset;
         let high = self.value_of(attribute)?;
         if high < low {
-            return Err(ParseError { offset: at, message: "the range ends before it starts".into() });
+            return Err(ParseError {
+                offset: at,
+                message: "the range ends before it starts".into(),
+            });
         }
         self.push(Node::Test(Test::Between { attribute, low, high }))
     }
@@ -200,7 +213,10 @@ impl<'t> Parser<'t> {
             "m" => Ok(Gender::Male),
             "f" => Ok(Gender::Female),
             "o" => Ok(Gender::Other),
-            _ => Err(ParseError { offset: at, message: format!("found \"{text}\"; expected \"m\", \"f\" or \"o\"") }),
+            _ => Err(ParseError {
+                offset: at,
+                message: format!("found \"{text}\"; expected \"m\", \"f\" or \"o\""),
+            }),
         }
     }
 
@@ -209,7 +225,10 @@ impl<'t> Parser<'t> {
         let text = self.text(right)?;
         match <[u8; N]>::try_from(text.as_bytes()) {
             Ok(code) if code.iter().all(u8::is_ascii_alphabetic) => Ok(code),
-            _ => Err(ParseError { offset: at, message: format!("found \"{text}\"; expected {right}") }),
+            _ => Err(ParseError {
+                offset: at,
+                message: format!("found \"{text}\"; expected {right}"),
+            }),
         }
     }
 
@@ -235,7 +254,9 @@ impl<'t> Parser<'t> {
     }
 
     fn number(&mut self) -> Parsed<i64> {
-        let Token::Number(text) = self.next.token else { return Err(self.expected("a number")) };
+        let Token::Number(text) = self.next.token else {
+            return Err(self.expected("a number"));
+        };
         let Some(nanos) = nanos(text) else {
             return Err(self.expected("a number of at most nine digits before and nine after the point"));
         };
@@ -244,7 +265,9 @@ impl<'t> Parser<'t> {
     }
 
     fn text(&mut self, right: &str) -> Parsed<String> {
-        let Token::Text(raw) = self.next.token else { return Err(self.expected(right)) };
+        let Token::Text(raw) = self.next.token else {
+            return Err(self.expected(right));
+        };
         let text = unescape(raw);
         if text.is_empty() {
             return Err(self.expected(right));
@@ -284,7 +307,9 @@ impl<'t> Parser<'t> {
 
     fn push(&mut self, node: Node) -> Parsed {
         if self.nodes.len() == NODES_MAX {
-            return Err(self.error(format!("too long; at most {NODES_MAX} comparisons and operators are read")));
+            return Err(self.error(format!(
+                "too long; at most {NODES_MAX} comparisons and operators are read"
+            )));
         }
         self.nodes.push(node);
         Ok(())
@@ -300,7 +325,10 @@ impl<'t> Parser<'t> {
     }
 
     fn error(&self, message: String) -> ParseError {
-        ParseError { offset: self.next.offset, message }
+        ParseError {
+            offset: self.next.offset,
+            message,
+        }
     }
 }
 
@@ -341,98 +369,4 @@ fn unescape(raw: &str) -> String {
         text.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
     }
     text
-}
-
-#[derive(Clone, Copy)]
-struct Lexeme<'t> {
-    token: Token<'t>,
-    offset: usize,
-}
-
-impl Lexeme<'_> {
-    const END: Lexeme<'static> = Lexeme { token: Token::End, offset: 0 };
-}
-
-#[derive(Clone, Copy)]
-enum Token<'t> {
-    Word(&'t str),
-    /// Between its quotes, escapes as written.
-    Text(&'t str),
-    Number(&'t str),
-    Symbol(&'static str),
-    End,
-}
-
-impl fmt::Display for Token<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Token::Word(text) | Token::Number(text) => write!(f, "`{text}`"),
-            Token::Symbol(text) => write!(f, "`{text}`"),
-            Token::Text(text) => write!(f, "\"{text}\""),
-            Token::End => f.write_str("the end"),
-        }
-    }
-}
-
-struct Lexer<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl<'t> Lexer<'t> {
-    fn next(&mut self) -> Parsed<Lexeme<'t>> {
-        const SYMBOLS: [&str; 10] = ["!=", "<=", ">=", "..", "=", "<", ">", "(", ")", ","];
-        self.at = self.text.len() - self.text[self.at..].trim_start().len();
-        let (offset, rest) = (self.at, &self.text[self.at..]);
-        let token = match rest.chars().next() {
-            None => Token::End,
-            Some('"') => self.quoted(rest)?,
-            Some(c) if c.is_ascii_digit() || c == '-' => Token::Number(number_prefix(rest)),
-            Some(c) if c.is_ascii_alphabetic() => {
-                Token::Word(prefix(rest, |c| c.is_ascii_alphanumeric() || c == '_'))
-            }
-            Some(c) => match SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
-                Some(symbol) => Token::Symbol(symbol),
-                None => {
-                    let message = format!("found `{c}`; expected a word, a number, a quoted tag or an operator");
-                    return Err(ParseError { offset, message });
-                }
-            },
-        };
-        self.at += match token {
-            Token::Word(text) | Token::Number(text) => text.len(),
-            Token::Symbol(text) => text.len(),
-            Token::Text(text) => text.len() + 2,
-            Token::End => 0,
-        };
-        Ok(Lexeme { token, offset })
-    }
-
-    fn quoted(&self, rest: &'t str) -> Parsed<Token<'t>> {
-        let mut escaped = false;
-        for (i, byte) in rest.bytes().enumerate().skip(1) {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => return Ok(Token::Text(&rest[1..i])),
-                _ => {}
-            }
-        }
-        Err(ParseError { offset: self.at, message: "this quote is not closed; expected `\"` after the text".into() })
-    }
-}
-
-fn prefix(text: &str, belongs: impl Fn(char) -> bool) -> &str {
-    &text[..text.find(|c| !belongs(c)).unwrap_or(text.len())]
-}
-
-/// A sign, digits and at most one point that a digit follows: `25..35` starts with the number `25`.
-fn number_prefix(text: &str) -> &str {
-    let digits = |from: usize| from + prefix(&text[from..], |c| c.is_ascii_digit()).len();
-    let units = digits(usize::from(text.starts_with('-')));
-    let fraction = units + 1;
-    match text.as_bytes().get(units..fraction + 1) {
-        Some([b'.', digit]) if digit.is_ascii_digit() => &text[..digits(fraction)],
-        _ => &text[..units],
-    }
 }

@@ -49,8 +49,12 @@ impl fmt::Display for Test {
         let equality = |equal: &bool| if *equal { "=" } else { "!=" };
         match self {
             Test::Gender { equal, gender } => write!(f, "gender {} \"{}\"", equality(equal), letter(*gender)),
-            Test::Country { equal, code } => write!(f, "country {} \"{}\"", equality(equal), code.escape_ascii()),
-            Test::Language { equal, code } => write!(f, "language {} \"{}\"", equality(equal), code.escape_ascii()),
+            Test::Country { equal, code } => {
+                write!(f, "country {} \"{}\"", equality(equal), code.escape_ascii())
+            }
+            Test::Language { equal, code } => {
+                write!(f, "language {} \"{}\"", equality(equal), code.escape_ascii())
+            }
             Test::Number { attribute, op, nanos } => write!(f, "{attribute} {op} {}", Decimal(*nanos)),
             Test::Between { attribute, low, high } => {
                 write!(f, "{attribute} in {}..{}", Decimal(*low), Decimal(*high))

@@ -1,0 +1,387 @@
+//! `creatives/NAME.toml` → creatives. Keys beside `[[creative]]` hold for all creatives of the file.
+//! Invariant: a creative that could never be served (no size, no markup, no media) is refused.
+
+use super::advertiser::STATUSES;
+use super::document::{Document, Node, Table};
+use super::exchange::APPROVALS;
+use super::files::Folder;
+use super::layers::Layers;
+use super::names::{Names, resolve};
+use super::native;
+use super::problem::Report;
+use super::quantity;
+use crate::store::campaigns::definition::{
+    Ad, Advertiser, Approval, BannerAd, Creative, MediaFile, Status, VideoAd,
+};
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::time::Duration;
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[&str] = &[
+    "advertiser", "status", "landing_url", "domains", "categories", "cattax", "attributes", "apis", "languages",
+    "valid", "bundle", "approvals", "ai_generated", "id", "banner", "video", "native",
+];
+pub(super) const FILE_KEYS: &[&str] = &[
+    "advertiser",
+    "status",
+    "landing_url",
+    "domains",
+    "categories",
+    "cattax",
+    "attributes",
+    "apis",
+    "languages",
+    "valid",
+    "bundle",
+    "approvals",
+    "ai_generated",
+    "creative",
+];
+pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype"];
+pub(super) const VIDEO_KEYS: &[&str] = &["title", "duration", "size", "skip_after", "media"];
+pub(super) const MEDIA_KEYS: &[&str] = &["url", "mime", "bitrate_kbps", "size"];
+
+/// AdCOM markup types of banners.
+const BANNER_TYPES: &[(&str, u32)] = &[("text", 1), ("image", 2), ("script", 3), ("iframe", 4)];
+
+/// What creatives refer to.
+pub(super) struct References<'a> {
+    pub advertisers: &'a [Advertiser],
+    /// Index into `advertisers` by id.
+    pub by_id: &'a HashMap<String, usize>,
+    pub exchanges: &'a [&'a str],
+    pub folder: &'a Folder,
+}
+
+/// All creatives, and the indices that an id stands for: one, or one of each size.
+#[derive(Default)]
+pub(super) struct Creatives {
+    pub all: Vec<Creative>,
+    pub by_id: HashMap<String, Vec<usize>>,
+}
+
+impl Creatives {
+    pub fn read(&mut self, document: &Document, refs: &References<'_>, ids: &mut Names, report: &Report) {
+        let tree = document.parse(report);
+        let file = Table::root(document, &tree, FILE_KEYS, report);
+        for table in file.tables("creative", KEYS) {
+            if let Some(sizes) = read_sizes(
+                &table,
+                &Layers::of(file.clone()).with(Some(table.clone())),
+                refs,
+                ids,
+            ) {
+                self.add(sizes);
+            }
+        }
+    }
+
+    fn add(&mut self, (id, creatives): (String, Vec<Creative>)) {
+        let first = self.all.len();
+        for (i, creative) in creatives.iter().enumerate() {
+            self.by_id.insert(creative.id.clone(), vec![first + i]);
+        }
+        self.by_id.insert(id, (first..first + creatives.len()).collect());
+        self.all.extend(creatives);
+    }
+}
+
+/// One creative, or `ID-300x250` and so on where a banner has several sizes. What has an id can be referred to even
+/// where it is unusable: one mistake is one problem.
+fn read_sizes(
+    table: &Table<'_>,
+    levels: &Layers<'_>,
+    refs: &References<'_>,
+    ids: &mut Names,
+) -> Option<(String, Vec<Creative>)> {
+    let id = ids.read(table);
+    let ads = read_ads(table, refs.folder);
+    let shared = read_shared(table, levels, refs);
+    let id = id?;
+    let mut creatives = Vec::new();
+    for (suffix, ad) in ads {
+        let one = format!("{id}{suffix}");
+        if !suffix.is_empty() && !table.get("id").is_some_and(|node| ids.claim(&one, &node)) {
+            continue;
+        }
+        creatives.push(Creative {
+            id: one,
+            ad,
+            ..shared.clone()
+        });
+    }
+    Some((id, creatives))
+}
+
+/// Everything but the ad itself.
+fn read_shared(table: &Table<'_>, levels: &Layers<'_>, refs: &References<'_>) -> Creative {
+    if levels.get("advertiser").is_none() {
+        table.need("advertiser", "advertiser = \"acme\"");
+    }
+    let landing = levels
+        .get("landing_url")
+        .or_else(|| table.need("landing_url", "landing_url = \"https://shop.example/\""));
+    let landing_url = landing.as_ref().and_then(quantity::url);
+    if let (Some(node), Some(url)) = (&landing, &landing_url) {
+        note_insecure(node, url);
+    }
+    let advertiser = levels.maybe("advertiser", |n| resolve(n, "advertiser", refs.by_id).copied());
+    let owner = advertiser.map(|index| &refs.advertisers[index]);
+    let cattax = levels
+        .maybe("cattax", |n| n.integer(1..=1000))
+        .or(owner.map(|owner| owner.cattax))
+        .unwrap_or(1);
+    let list = |key: &str, inherited: Option<&Vec<String>>, read: &dyn Fn(&Node<'_>) -> Option<String>| {
+        let own = levels.get(key).map(|node| node.list(read));
+        own.unwrap_or_else(|| inherited.cloned().unwrap_or_default())
+    };
+    let numbers = |key: &str, max: i64| {
+        levels
+            .get(key)
+            .map_or_else(Vec::new, |n| n.list(|n| n.integer(1..=max)))
+    };
+    let domain = owner.map(|owner| vec![owner.domain.clone()]);
+    Creative {
+        id: String::new(),
+        advertiser: advertiser.unwrap_or(0),
+        status: levels
+            .maybe("status", |n| n.choice(STATUSES))
+            .unwrap_or(Status::Active),
+        domains: list("domains", domain.as_ref(), &quantity::domain),
+        categories: list("categories", owner.map(|owner| &owner.categories), &|n| {
+            quantity::category(n, cattax)
+        }),
+        cattax,
+        attributes: numbers("attributes", 1000),
+        apis: numbers("apis", 100),
+        landing_url: landing_url.unwrap_or_default(),
+        languages: list("languages", None, &quantity::language),
+        valid: levels
+            .maybe("valid", |n| quantity::flight(n, &zone_of(owner)))
+            .unwrap_or_default(),
+        bundle: levels.maybe("bundle", |n| n.name()),
+        approvals: approvals(levels, refs.exchanges),
+        ai_generated: levels.maybe("ai_generated", Node::boolean).unwrap_or(false),
+        ad: Ad::Banner(BannerAd {
+            w: 0,
+            h: 0,
+            html: String::new(),
+            btype: 0,
+        }),
+    }
+}
+
+fn zone_of(owner: Option<&Advertiser>) -> TimeZone {
+    owner
+        .and_then(|owner| TimeZone::get(&owner.time_zone).ok())
+        .unwrap_or(TimeZone::UTC)
+}
+
+fn approvals(levels: &Layers<'_>, exchanges: &[&str]) -> Vec<(String, Approval)> {
+    let tables = levels.table("approvals", exchanges);
+    let state = |name: &&str| {
+        let approval = tables.maybe(name, |n| n.choice(APPROVALS))?;
+        Some(((*name).to_owned(), approval))
+    };
+    exchanges.iter().filter_map(state).collect()
+}
+
+/// The ads of one `[[creative]]` with the suffix of their ids; empty where it is unusable.
+fn read_ads(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
+    let formats = ["banner", "video", "native"];
+    let given: Vec<&str> = formats
+        .into_iter()
+        .filter(|key| table.get(key).is_some())
+        .collect();
+    match given[..] {
+        ["banner"] => table
+            .table("banner", BANNER_KEYS)
+            .map_or_else(Vec::new, |t| banners(&t, folder)),
+        ["video"] => alone(
+            table
+                .table("video", VIDEO_KEYS)
+                .and_then(|t| video(&t))
+                .map(Ad::Video),
+        ),
+        ["native"] => alone(
+            table
+                .table("native", native::KEYS)
+                .and_then(|t| native::read(&t))
+                .map(Ad::Native),
+        ),
+        _ => {
+            let what = format!(
+                "this creative has {} of `banner`, `video` and `native`",
+                given.len()
+            );
+            table.problem(&what, "give it exactly one");
+            Vec::new()
+        }
+    }
+}
+
+fn alone(ad: Option<Ad>) -> Vec<(String, Ad)> {
+    ad.map(|ad| (String::new(), ad)).into_iter().collect()
+}
+
+fn banners(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
+    let html = markup(table, folder);
+    let btype = table.read("btype", 2, |n| n.choice(BANNER_TYPES));
+    let sizes = sizes(table);
+    let Some(html) = html else { return Vec::new() };
+    let banner = |(suffix, (w, h)): (String, (u32, u32))| {
+        let html = html
+            .replace("${WIDTH}", &w.to_string())
+            .replace("${HEIGHT}", &h.to_string());
+        (suffix, Ad::Banner(BannerAd { w, h, html, btype }))
+    };
+    sizes.into_iter().map(banner).collect()
+}
+
+/// `size` is the creative itself, `sizes` are creatives of their own with the size behind their id.
+fn sizes(table: &Table<'_>) -> Vec<(String, (u32, u32))> {
+    match (table.get("size"), table.get("sizes")) {
+        (Some(node), None) => quantity::size(&node)
+            .map(|size| (String::new(), size))
+            .into_iter()
+            .collect(),
+        (None, Some(node)) => {
+            let sizes = node.list(quantity::size);
+            if sizes.is_empty() {
+                node.problem(
+                    "there is no size",
+                    "write for example `[\"300x250\", \"728x90\"]`",
+                );
+            }
+            sizes
+                .into_iter()
+                .map(|(w, h)| (format!("-{w}x{h}"), (w, h)))
+                .collect()
+        }
+        _ => {
+            table.problem(
+                "this banner needs one of `size` and `sizes`",
+                "write for example `size = \"300x250\"`",
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn markup(table: &Table<'_>, folder: &Folder) -> Option<String> {
+    let (html, node) = match (table.get("html"), table.get("html_file")) {
+        (Some(node), None) => (node.text()?.to_owned(), node),
+        (None, Some(node)) => {
+            let text = folder.text_beside("creatives", node.text()?);
+            let text = text.map_err(|what| node.problem(what, "name a file beside this one"));
+            (text.ok()?, node)
+        }
+        _ => {
+            table.problem(
+                "this banner needs one of `html` and `html_file`",
+                "write the markup, or the file that holds it",
+            );
+            return None;
+        }
+    };
+    if html.trim().is_empty() {
+        node.problem("the markup is empty", "write what the browser shall show");
+        return None;
+    }
+    if !html.contains("${CLICK_URL}") {
+        node.note(
+            "the markup has no `${CLICK_URL}`: its clicks are not counted",
+            "link to `${CLICK_URL}`",
+        );
+    }
+    note_insecure(&node, &html);
+    Some(html)
+}
+
+fn video(table: &Table<'_>) -> Option<VideoAd> {
+    let duration = table.need("duration", "duration = \"15s\"");
+    let duration =
+        duration.and_then(|n| quantity::duration(&n, Duration::from_secs(1)..=Duration::from_secs(600)));
+    let title = table.need("title", "title = \"Spring\"").and_then(|n| n.name());
+    let size = table
+        .need("size", "size = \"1280x720\"")
+        .and_then(|n| quantity::size(&n));
+    let skip = table.maybe("skip_after", |n| {
+        quantity::duration(n, Duration::ZERO..=Duration::from_secs(600))
+    });
+    let media: Vec<MediaFile> = table
+        .tables("media", MEDIA_KEYS)
+        .iter()
+        .filter_map(|m| media_file(m, size))
+        .collect();
+    if table
+        .get("media")
+        .is_none_or(|node| node.value().as_array().is_some_and(|list| list.is_empty()))
+    {
+        table.problem(
+            "this video has no media file",
+            "add `[[creative.video.media]]` with `url` and `mime`",
+        );
+    }
+    let (duration_s, (w, h)) = (duration?.as_secs() as u32, size?);
+    Some(VideoAd {
+        title: title?,
+        duration_s,
+        w,
+        h,
+        skip_after_s: skip.map(|d| d.as_secs() as u32),
+        media,
+    })
+}
+
+fn media_file(table: &Table<'_>, of_video: Option<(u32, u32)>) -> Option<MediaFile> {
+    let url = table.need("url", "url = \"https://cdn.example/a.mp4\"");
+    let mime = table.need("mime", "mime = \"video/mp4\"");
+    let bitrate_kbps = table.read("bitrate_kbps", 1000, |n| n.integer(1..=1_000_000));
+    let (w, h) = table.maybe("size", quantity::size).or(of_video)?;
+    let url = secure_url(&url?)?;
+    Some(MediaFile {
+        url,
+        mime: mime_type(&mime?)?,
+        bitrate_kbps,
+        w,
+        h,
+    })
+}
+
+fn mime_type(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let part = |s: &str| {
+        !s.is_empty()
+            && s.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-+.".contains(&b))
+    };
+    if !text
+        .split_once('/')
+        .is_some_and(|(kind, form)| part(kind) && part(form))
+    {
+        node.problem(
+            format!("`{text}` is no MIME type"),
+            "write for example `video/mp4`",
+        );
+        return None;
+    }
+    Some(text.to_ascii_lowercase())
+}
+
+/// A URL that the user's browser will load; `http` works, but not everywhere.
+pub(super) fn secure_url(node: &Node<'_>) -> Option<String> {
+    let url = quantity::url(node)?;
+    note_insecure(node, &url);
+    Some(url)
+}
+
+fn note_insecure(node: &Node<'_>, text: &str) {
+    if text.contains("http://") {
+        node.note(
+            "this holds an http URL: imps with secure = 1 do not get this creative",
+            "use https",
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! What a configuration comes to: every value after inheritance, in the accounting currency, for people and scripts.
+//! Invariant: nothing secret is shown.
+
+use super::{Loaded, caps, hours};
+use crate::store::campaigns::definition::{
+    Ad, BidStrategy, Campaign, Creative, Flight, Hours, LineItem, Multiplier, PolicyRule, Status, Targeting,
+    Terms, WithoutId,
+};
+use crate::store::exchange::{Auth, Exchange};
+use crate::units::{Limits, Timestamp};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// Prints one `path = value` a line; [`Effective::to_json`] is the same as a tree.
+pub struct Effective<'a>(&'a Loaded);
+
+pub fn effective(loaded: &Loaded) -> Effective<'_> {
+    Effective(loaded)
+}
+
+impl Effective<'_> {
+    pub fn to_json(&self) -> Value {
+        let Loaded {
+            settings,
+            definitions,
+            exchanges,
+            rates,
+            models,
+            ..
+        } = self.0;
+        let by_id = |values: Vec<(String, Value)>| Value::Object(values.into_iter().collect());
+        json!({
+            "server": {
+                "listen": settings.listen.to_string(),
+                "admin": settings.admin.to_string(),
+                "admin_token": settings.admin_token.is_some(),
+                "public_url": settings.public_url,
+                "workers": settings.workers,
+                "node": settings.node,
+                "data": settings.data.display().to_string(),
+                "currency": rates.accounting.as_str(),
+                "rates_of": instant(rates.at),
+                "time_zone": self.0.default_time_zone.iana_name().unwrap_or("UTC"),
+                "candidates": settings.limits.candidates,
+            },
+            "models": { "bid": models.bid.to_string(), "recommend": models.recommend.as_ref().map(ToString::to_string) },
+            "exchange": by_id(exchanges.iter().map(|e| (e.name.clone(), exchange(e))).collect()),
+            "campaign": by_id(definitions.campaigns.iter().map(|c| (c.id.clone(), self.campaign(c))).collect()),
+            "creative": by_id(definitions.creatives.iter().map(|c| (c.id.clone(), self.creative(c))).collect()),
+            "policy": by_id(definitions.policy.iter().map(|r| (r.id.clone(), rule(r))).collect()),
+        })
+    }
+
+    fn campaign(&self, campaign: &Campaign) -> Value {
+        let line_items: Map<String, Value> = campaign
+            .line_items
+            .iter()
+            .map(|item| (item.id.clone(), line_item(item)))
+            .collect();
+        let advertiser = &self.0.definitions.advertisers[campaign.advertiser];
+        compact(json!({
+            "name": campaign.name,
+            "advertiser": advertiser.id,
+            "time_zone": advertiser.time_zone,
+            "advertiser_status": status(advertiser.status),
+            "status": status(campaign.status),
+            "budget": limits(&campaign.budget),
+            "flight": flight(campaign.flight),
+            "line_item": line_items,
+        }))
+    }
+
+    fn creative(&self, creative: &Creative) -> Value {
+        let format = match &creative.ad {
+            Ad::Banner(banner) => format!("banner {}x{}", banner.w, banner.h),
+            Ad::Video(video) => format!("video {}x{} {}s", video.w, video.h, video.duration_s),
+            Ad::Native(_) => "native".to_owned(),
+        };
+        compact(json!({
+            "advertiser": self.0.definitions.advertisers[creative.advertiser].id,
+            "format": format,
+            "status": status(creative.status),
+            "domains": creative.domains,
+            "categories": creative.categories,
+            "attributes": creative.attributes,
+            "apis": creative.apis,
+            "languages": creative.languages,
+            "landing_url": creative.landing_url,
+            "valid": flight(creative.valid),
+        }))
+    }
+}
+
+impl fmt::Display for Effective<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_lines(f, "", &self.to_json())
+    }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, path: &str, value: &Value) -> fmt::Result {
+    let Value::Object(entries) = value else {
+        return writeln!(f, "{path} = {value}");
+    };
+    for (key, value) in entries {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        write_lines(f, &path, value)?;
+    }
+    Ok(())
+}
+
+fn exchange(exchange: &Exchange) -> Value {
+    compact(json!({
+        "auth": match exchange.auth { Auth::None => "none", Auth::Bearer(_) => "bearer" },
+        "seat": exchange.seat,
+        "currency": exchange.currency.as_str(),
+        "network_allowance_ms": exchange.network_allowance_ms,
+        "default_tmax_ms": exchange.default_tmax_ms,
+        "billable": format!("{:?}", exchange.billable).to_lowercase(),
+        "billable_video": format!("{:?}", exchange.billable_video).to_lowercase(),
+        "imps_max": exchange.imps_max,
+        "qps_max": exchange.qps_max,
+        "win_hold_s": exchange.win_hold_s,
+    }))
+}
+
+fn line_item(item: &LineItem) -> Value {
+    compact(json!({
+        "part_of": item.part_of,
+        "status": status(item.status),
+        "budget": limits(&item.budget),
+        "flight": flight(item.flight),
+        "bid": bid(&item.bid),
+        "max_bid": item.max_bid.map(|cpm| cpm.to_string()),
+        "multiplier": item.multipliers.iter().map(multiplier).collect::<Vec<_>>(),
+        "caps": item.caps.iter().map(|cap| caps::show(*cap)).collect::<Vec<_>>(),
+        "without_id": match item.without_id { WithoutId::Bid => "bid", WithoutId::NoBid => "no_bid" },
+        "creatives": item.creatives,
+        "deal_goal": if item.deliver_deals { "deliver" } else { "value" },
+        "roadblock": item.roadblock,
+        "targeting": targeting(&item.targeting),
+    }))
+}
+
+fn bid(bid: &BidStrategy) -> Value {
+    match bid {
+        BidStrategy::Cpm(cpm) => json!({ "cpm": cpm.to_string() }),
+        BidStrategy::Cpc(value) => json!({ "cpc": value.to_string() }),
+        BidStrategy::Cpa { event, value } => json!({ "cpa": value.to_string(), "event": event }),
+    }
+}
+
+fn multiplier(multiplier: &Multiplier) -> Value {
+    json!({ "factor": f64::from(multiplier.factor_milli) / 1000.0, "when": targeting(&multiplier.when) })
+}
+
+fn rule(rule: &PolicyRule) -> Value {
+    compact(json!({
+        "categories": rule.categories,
+        "attributes": rule.attributes,
+        "below_age": rule.below_age,
+        "unknown_age": if rule.unknown_age_matches { "refuse" } else { "allow" },
+        "when": targeting(&rule.when),
+    }))
+}
+
+/// The keys of the configuration again, without those that are not constrained.
+fn targeting(t: &Targeting) -> Value {
+    let mut keys = Map::new();
+    put(&mut keys, "country", &t.country);
+    put(&mut keys, "region", &t.region);
+    put(&mut keys, "city", &t.city);
+    put(&mut keys, "postcode", &t.postcode);
+    put_with(
+        &mut keys,
+        "radius",
+        &t.radius,
+        |c| json!({ "lat": c.lat, "lon": c.lon, "km": c.km }),
+    );
+    put(&mut keys, "device_type", &t.device_type);
+    put(&mut keys, "make", &t.make);
+    put(&mut keys, "model", &t.model);
+    put(&mut keys, "os", &t.os);
+    keys.insert(
+        "os_version".into(),
+        json!({ "min": t.os_version.min, "max": t.os_version.max }),
+    );
+    put(&mut keys, "browser", &t.browser);
+    put(&mut keys, "language", &t.language);
+    put(&mut keys, "connection", &t.connection);
+    put(&mut keys, "carrier", &t.carrier);
+    if t.hours != Hours(None) {
+        keys.insert("hours".into(), json!(hours::show(t.hours)));
+    }
+    put(&mut keys, "exchange", &t.exchange);
+    put(&mut keys, "site", &t.site);
+    put(&mut keys, "app", &t.app);
+    put(&mut keys, "bundle", &t.bundle);
+    put(&mut keys, "publisher", &t.publisher);
+    put(&mut keys, "placement", &t.placement);
+    put(&mut keys, "category", &t.category);
+    put(&mut keys, "keyword", &t.keyword);
+    put(&mut keys, "position", &t.position);
+    keys.insert("instl".into(), json!(t.instl));
+    keys.insert("rewarded".into(), json!(t.rewarded));
+    put(&mut keys, "video_placement", &t.video_placement);
+    put(&mut keys, "deal", &t.deal);
+    put_with(&mut keys, "ip", &t.ip, |range| {
+        json!(format!("{}-{}", range.first, range.last))
+    });
+    put(&mut keys, "signal", &t.signal);
+    keys.insert(
+        "audience".into(),
+        json!(t.audience.as_ref().map(ToString::to_string)),
+    );
+    compact(Value::Object(keys))
+}
+
+fn put<T: Clone + Into<Value>>(keys: &mut Map<String, Value>, key: &str, terms: &Terms<T>) {
+    put_with(keys, key, terms, |value| value.clone().into());
+}
+
+fn put_with<T>(keys: &mut Map<String, Value>, key: &str, terms: &Terms<T>, show: impl Fn(&T) -> Value) {
+    keys.insert(key.to_owned(), terms.include.iter().map(&show).collect());
+    keys.insert(format!("not_{key}"), terms.exclude.iter().map(&show).collect());
+}
+
+fn limits(limits: &Limits) -> Value {
+    let shown = |limit: Option<_>| limit.map(|nanos: crate::units::Nanos| nanos.to_string());
+    compact(json!({
+        "hourly": shown(limits.hourly), "daily": shown(limits.daily), "lifetime": shown(limits.lifetime),
+    }))
+}
+
+fn flight(flight: Flight) -> Value {
+    compact(json!({ "from": flight.from.map(instant), "until": flight.until.map(instant) }))
+}
+
+fn instant(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |instant| instant.to_string())
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Paused => "paused",
+        Status::Ended => "ended",
+    }
+}
+
+/// Without nulls, empty lists and empty tables.
+fn compact(value: Value) -> Value {
+    let Value::Object(entries) = value else {
+        return value;
+    };
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(entries) => entries.values().all(Value::is_null),
+        _ => false,
+    };
+    Value::Object(entries.into_iter().filter(|(_, value)| !empty(value)).collect())
+}

@@ -1,0 +1,170 @@
+//! `exchanges/NAME.toml` → what is agreed with one exchange. Invariant: secrets come from files or the environment.
+
+use super::document::{Document, Node, Table};
+use super::files::{Folder, check_secret};
+use super::problem::Report;
+use super::quantity;
+use crate::openrtb::notice::PriceUnit;
+use crate::store::campaigns::definition::Approval;
+use crate::store::exchange::{Auth, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices};
+use crate::units::{Currency, ObjectId};
+use std::time::Duration;
+
+pub(super) const KEYS: &[&str] = &[
+    "auth",
+    "seat",
+    "currency",
+    "network_allowance",
+    "default_tmax",
+    "no_bid",
+    "billable",
+    "billable_video",
+    "price_in",
+    "notices",
+    "imps_max",
+    "qps_max",
+    "click_macro",
+    "approval",
+    "exp",
+    "win_hold",
+];
+
+pub(super) const APPROVALS: &[(&str, Approval)] = &[
+    ("approved", Approval::Approved),
+    ("pending", Approval::Pending),
+    ("rejected", Approval::Rejected),
+];
+
+const BILLING_EVENTS: &[(&str, BillingEvent)] = &[
+    ("burl", BillingEvent::Burl),
+    ("impression", BillingEvent::Impression),
+    ("win", BillingEvent::Win),
+];
+
+const NO_BID_FORMS: &[(&str, NoBidForm)] = &[
+    ("204", NoBidForm::NoContent),
+    ("reason", NoBidForm::WithReason),
+    ("empty", NoBidForm::Empty),
+];
+
+const PRICES: &[(&str, PriceUnit)] = &[
+    ("cpm", PriceUnit::Cpm),
+    ("cpm-micros", PriceUnit::CpmMicros),
+    ("unit", PriceUnit::Impression),
+];
+
+pub(super) fn read(
+    document: &Document,
+    accounting: Currency,
+    folder: &Folder,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &Report,
+) -> Exchange {
+    let tree = document.parse(report);
+    let table = Table::root(document, &tree, KEYS, report);
+    check_name(&table);
+    let auth = table.table("auth", &["bearer_file", "bearer_env"]);
+    let exp = table
+        .table("exp", &["banner", "video", "native"])
+        .unwrap_or_else(|| Table::empty(&table));
+    let ms = |key, default| table.read(key, default, |n| milliseconds(n, 10_000));
+    let expiry = |key, default_s| exp.read(key, default_s, |n| seconds(n, 10));
+    Exchange {
+        name: document.stem.clone(),
+        id: ObjectId::of(&document.stem),
+        auth: auth
+            .and_then(|auth| read_auth(&auth, folder, env))
+            .unwrap_or(Auth::None),
+        seat: table.read("seat", "outbid".to_owned(), Node::name),
+        currency: table.read("currency", accounting, quantity::currency),
+        network_allowance_ms: ms("network_allowance", 20),
+        default_tmax_ms: ms("default_tmax", 100),
+        no_bid: table.read("no_bid", NoBidForm::NoContent, |n| n.choice(NO_BID_FORMS)),
+        billable: table.read("billable", BillingEvent::Burl, |n| n.choice(BILLING_EVENTS)),
+        billable_video: table.read("billable_video", BillingEvent::Impression, |n| {
+            n.choice(BILLING_EVENTS)
+        }),
+        price_in: table.read("price_in", PriceUnit::Cpm, |n| n.choice(PRICES)),
+        notices: notices(&table),
+        imps_max: table.read("imps_max", 16, |n| n.integer(1..=1000)),
+        qps_max: table.maybe("qps_max", |n| n.integer(1..=10_000_000)),
+        click_macro: table.maybe("click_macro", click_macro),
+        default_approval: table.read("approval", Approval::Approved, |n| n.choice(APPROVALS)),
+        exp_banner_s: expiry("banner", 300),
+        exp_video_s: expiry("video", 1800),
+        exp_native_s: expiry("native", 600),
+        win_hold_s: table.read("win_hold", 60, |n| seconds(n, 1)),
+    }
+}
+
+/// The name stands in `/openrtb2/NAME` and in targeting.
+fn check_name(table: &Table<'_>) {
+    let name = &table.document().stem;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+        let fix = "name the file with 1..=64 lower-case letters, digits, `-` or `_`";
+        table.problem(&format!("`{name}` is no name for a URL"), fix);
+    }
+}
+
+fn read_auth(table: &Table<'_>, folder: &Folder, env: &dyn Fn(&str) -> Option<String>) -> Option<Auth> {
+    let secret = match (table.get("bearer_file"), table.get("bearer_env")) {
+        (Some(node), None) => (folder.secret(node.text()?), node),
+        (None, Some(node)) => (from_environment(node.text()?, env), node),
+        _ => {
+            table.problem(
+                "this names no single secret",
+                "write either `bearer_file = \"…\"` or `bearer_env = \"…\"`",
+            );
+            return None;
+        }
+    };
+    let (secret, node) = secret;
+    secret
+        .map(Auth::Bearer)
+        .map_err(|what| node.problem(what, "keep one line of random text there, 16 characters or more"))
+        .ok()
+}
+
+fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let text = env(name).ok_or_else(|| format!("the environment has no variable `{name}`"))?;
+    check_secret(text.trim())
+}
+
+fn notices(table: &Table<'_>) -> Notices {
+    let names = table
+        .get("notices")
+        .map(|node| node.list(|n| n.choice(&[("win", 0), ("bill", 1), ("loss", 2)])));
+    let Some(names) = names else {
+        return Notices {
+            win: true,
+            bill: true,
+            loss: true,
+        };
+    };
+    Notices {
+        win: names.contains(&0),
+        bill: names.contains(&1),
+        loss: names.contains(&2),
+    }
+}
+
+fn click_macro(node: &Node<'_>) -> Option<ClickMacro> {
+    let table = node.table(&["text", "escaped"])?;
+    let text = table.need("text", "text = \"${CLICK_URL_ESC}\"")?.name()?;
+    Some(ClickMacro {
+        text,
+        escaped: table.read("escaped", true, Node::boolean),
+    })
+}
+
+fn seconds(node: &Node<'_>, least: u64) -> Option<u32> {
+    // A bid that is open for longer than a day is forgotten by any exchange.
+    let range = Duration::from_secs(least)..=Duration::from_secs(86_400);
+    quantity::duration(node, range).map(|d| d.as_secs() as u32)
+}
+
+fn milliseconds(node: &Node<'_>, most_ms: u64) -> Option<u32> {
+    let range = Duration::ZERO..=Duration::from_millis(most_ms);
+    quantity::duration(node, range).map(|d| d.as_millis() as u32)
+}

@@ -1,0 +1,318 @@
+//! `[[line_item]]` → line items with their inherited values, and one more for each region that overrides them.
+//!
+//! A regional override `ID@CAN` is a line item of its own that is targeted at that region, which `ID` then leaves out.
+//! It spends from the budget of `ID` and counts against its caps (`part_of`), so an override never adds money.
+
+use super::advertiser::STATUSES;
+use super::campaign::{BUDGET_KEYS, Parent, References, SHARED_KEYS};
+use super::creative::Creatives;
+use super::document::{Node, Table};
+use super::layers::Layers;
+use super::money::Purse;
+use super::names::{Names, resolve};
+use super::{caps, quantity, targeting};
+use crate::store::campaigns::definition::{
+    BidStrategy, CapLevel, Flight, LineItem, Multiplier, Status, Targeting, Terms, WithoutId,
+};
+use crate::units::{Cpm, Limits};
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[&str] = &[
+    "id", "status", "budget", "flight", "caps", "region",
+    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "roadblock",
+];
+pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
+pub(super) const BID_KEYS: &[&str] = &["cpm", "cpc", "cpa", "event"];
+
+/// The line item and its regional parts; none where its id cannot be used.
+pub(super) fn read(
+    table: &Table<'_>,
+    parent: &Parent<'_>,
+    refs: &References<'_>,
+    ids: &mut Names,
+) -> Vec<LineItem> {
+    let id = ids.read(table);
+    let levels = parent.levels.with(Some(table.clone()));
+    let line_item = read_one(table, &levels, parent, refs);
+    let Some(id) = id else { return Vec::new() };
+    let whole = LineItem { id, ..line_item };
+    split_regions(whole, table, &levels, parent, refs, ids)
+}
+
+fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &References<'_>) -> LineItem {
+    LineItem {
+        id: String::new(),
+        part_of: None,
+        status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
+        budget: budget(table, parent),
+        flight: flight(table, parent),
+        targeting: targeting::read(&levels.table("targeting", targeting::KEYS), refs.exchanges),
+        bid: bid(table, levels, &parent.owner.purse),
+        max_bid: levels.maybe("max_bid", |n| parent.owner.purse.cpm(n)),
+        multipliers: multipliers(levels, refs.exchanges),
+        caps: caps::merge(&parent.caps, table.get("caps").as_ref(), CapLevel::LineItem),
+        without_id: levels.maybe("without_id", without_id).unwrap_or_default(),
+        creatives: creatives(table, levels, parent.advertiser, refs.creatives),
+        deliver_deals: levels.maybe("deal_goal", deal_goal).unwrap_or(false),
+        roadblock: levels.maybe("roadblock", Node::boolean).unwrap_or(false),
+    }
+}
+
+/// A limit that the campaign's never lets it reach is a mistake of one of the two.
+fn budget(table: &Table<'_>, parent: &Parent<'_>) -> Limits {
+    let Some(node) = table.get("budget") else {
+        return Limits::default();
+    };
+    let Some(budget) = node.table(BUDGET_KEYS) else {
+        return Limits::default();
+    };
+    let limits = parent.owner.purse.limits(&budget);
+    let by_period = |l: &Limits| [("hourly", l.hourly), ("daily", l.daily), ("lifetime", l.lifetime)];
+    for (i, (period, own)) in by_period(&limits).into_iter().enumerate() {
+        let above = by_period(&parent.budget)
+            .into_iter()
+            .skip(i)
+            .find(|(_, limit)| own > *limit && limit.is_some());
+        if let (Some(own), Some((longer, Some(limit))), Some(node)) = (own, above, budget.get(period)) {
+            let what = format!("the {period} budget {own} is above the campaign's {longer} budget {limit}");
+            node.problem(what, "lower it or raise the campaign's");
+        }
+    }
+    limits
+}
+
+/// What is common to the line item's own flight and the campaign's.
+fn flight(table: &Table<'_>, parent: &Parent<'_>) -> Flight {
+    let Some(node) = table.get("flight") else {
+        return parent.flight;
+    };
+    let Some(own) = quantity::flight(&node, &parent.owner.zone) else {
+        return parent.flight;
+    };
+    let common = own.intersection(parent.flight);
+    if common
+        .from
+        .zip(common.until)
+        .is_some_and(|(from, until)| until <= from)
+    {
+        node.problem("this flight does not meet the campaign's", "let the two overlap");
+    }
+    common
+}
+
+fn bid(table: &Table<'_>, levels: &Layers<'_>, purse: &Purse<'_>) -> BidStrategy {
+    let node = levels
+        .get("bid")
+        .or_else(|| table.need("bid", "bid = { cpm = 2.50 }"));
+    let strategy = node.as_ref().and_then(|node| read_bid(node, purse));
+    let max_bid = levels.maybe("max_bid", |n| purse.cpm(n));
+    if let (Some(BidStrategy::Cpm(cpm)), Some(max), Some(node)) = (&strategy, max_bid, &node)
+        && *cpm > max
+    {
+        node.problem(
+            format!("the bid {cpm} is above `max_bid` {max}"),
+            "lower the bid or raise `max_bid`",
+        );
+    }
+    strategy.unwrap_or(BidStrategy::Cpm(Cpm::ZERO))
+}
+
+fn read_bid(node: &Node<'_>, purse: &Purse<'_>) -> Option<BidStrategy> {
+    let table = node.table(BID_KEYS)?;
+    let given = ["cpm", "cpc", "cpa"].map(|key| table.get(key));
+    if table.get("event").is_some() && given[2].is_none() {
+        node.problem(
+            "`event` belongs to `cpa`",
+            "write for example `{ cpa = 12.00, event = \"purchase\" }`",
+        );
+    }
+    match given {
+        [Some(cpm), None, None] => purse.cpm(&cpm).map(BidStrategy::Cpm),
+        [None, Some(cpc), None] => purse.nanos(&cpc).map(BidStrategy::Cpc),
+        [None, None, Some(cpa)] => {
+            let value = purse.nanos(&cpa);
+            let event = table
+                .need("event", "event = \"purchase\"")
+                .and_then(|n| quantity::id(&n));
+            Some(BidStrategy::Cpa {
+                event: event?,
+                value: value?,
+            })
+        }
+        _ => {
+            node.problem(
+                "a bid has exactly one goal",
+                "write one of `cpm`, `cpc` and `cpa`",
+            );
+            None
+        }
+    }
+}
+
+fn multipliers(levels: &Layers<'_>, exchanges: &[&str]) -> Vec<Multiplier> {
+    let tables = levels.tables("multiplier", &["factor", "when"]);
+    tables
+        .iter()
+        .filter_map(|table| read_multiplier(table, exchanges))
+        .collect()
+}
+
+fn read_multiplier(table: &Table<'_>, exchanges: &[&str]) -> Option<Multiplier> {
+    let factor = table
+        .need("factor", "factor = 1.30")
+        .and_then(|n| n.number(0.1..=10.0));
+    table.need("when", "when = { hours = [\"mon-fri 08-12\"] }");
+    let when = table.table("when", targeting::KEYS)?;
+    let when = targeting::read(&Layers::of(when), exchanges);
+    Some(Multiplier {
+        when,
+        factor_milli: (factor? * 1000.0).round() as u32,
+    })
+}
+
+fn without_id(node: &Node<'_>) -> Option<WithoutId> {
+    node.choice(&[("bid", WithoutId::Bid), ("no_bid", WithoutId::NoBid)])
+}
+
+fn deal_goal(node: &Node<'_>) -> Option<bool> {
+    node.choice(&[("deliver", true), ("value", false)])
+}
+
+fn creatives(table: &Table<'_>, levels: &Layers<'_>, advertiser: usize, known: &Creatives) -> Vec<String> {
+    let Some(node) = levels.get("creatives") else {
+        table.need("creatives", "creatives = [\"spring\"]");
+        return Vec::new();
+    };
+    let mut indices: Vec<usize> = node
+        .list(|n| owned(n, advertiser, known))
+        .into_iter()
+        .flatten()
+        .collect();
+    indices.sort_unstable();
+    indices.dedup();
+    if node.value().as_array().is_some_and(|list| list.is_empty()) {
+        node.problem("there is nothing to show", "name at least one creative");
+    }
+    indices
+        .into_iter()
+        .map(|index| known.all[index].id.clone())
+        .collect()
+}
+
+/// The creatives that an id stands for, all of them of this advertiser.
+fn owned(node: &Node<'_>, advertiser: usize, known: &Creatives) -> Option<Vec<usize>> {
+    let indices = resolve(node, "creative", &known.by_id)?;
+    if indices
+        .iter()
+        .any(|index| known.all[*index].advertiser != advertiser)
+    {
+        node.problem(
+            "this creative belongs to another advertiser",
+            "name one of the campaign's advertiser",
+        );
+        return None;
+    }
+    Some(indices.clone())
+}
+
+fn split_regions(
+    mut rest: LineItem,
+    table: &Table<'_>,
+    levels: &Layers<'_>,
+    parent: &Parent<'_>,
+    refs: &References<'_>,
+    ids: &mut Names,
+) -> Vec<LineItem> {
+    let mut parts = Vec::new();
+    for region in table.tables("region", REGION_KEYS) {
+        let Some((places, node)) = places(&region) else {
+            continue;
+        };
+        let id = format!("{}@{}", rest.id, places.values().join("+"));
+        if !ids.claim(&id, &node) {
+            continue;
+        }
+        // The override is one more level: what it does not name is the line item's.
+        let levels = levels.with(Some(region.clone()));
+        let mut part = LineItem {
+            id,
+            part_of: Some(rest.id.clone()),
+            bid: bid(table, &levels, &parent.owner.purse),
+            max_bid: levels.maybe("max_bid", |n| parent.owner.purse.cpm(n)),
+            creatives: creatives(table, &levels, parent.advertiser, refs.creatives),
+            ..rest.clone()
+        };
+        places.narrow(&mut part.targeting, &node);
+        places.exclude(&mut rest.targeting);
+        parts.push(part);
+    }
+    parts.insert(0, rest);
+    parts
+}
+
+/// Where an override holds.
+enum Places {
+    Countries(Vec<String>),
+    Regions(Vec<String>),
+}
+
+fn places<'a>(table: &Table<'a>) -> Option<(Places, Node<'a>)> {
+    let (places, node) = match (table.get("country"), table.get("region")) {
+        (Some(node), None) => (Places::Countries(node.list(quantity::country)), node),
+        (None, Some(node)) => (Places::Regions(node.list(Node::name)), node),
+        _ => {
+            table.problem(
+                "an override names one of `country` and `region`",
+                "write for example `country = [\"CAN\"]`",
+            );
+            return None;
+        }
+    };
+    if places.values().is_empty() {
+        node.problem("this override holds nowhere", "name at least one place");
+        return None;
+    }
+    if !SHARED_KEYS
+        .iter()
+        .any(|key| REGION_KEYS.contains(key) && table.get(key).is_some())
+    {
+        table.problem(
+            "this override changes nothing",
+            "add `bid`, `max_bid` or `creatives`",
+        );
+    }
+    Some((places, node))
+}
+
+impl Places {
+    fn values(&self) -> &[String] {
+        match self {
+            Places::Countries(values) | Places::Regions(values) => values,
+        }
+    }
+
+    fn terms<'t>(&self, targeting: &'t mut Targeting) -> &'t mut Terms<String> {
+        match self {
+            Places::Countries(_) => &mut targeting.country,
+            Places::Regions(_) => &mut targeting.region,
+        }
+    }
+
+    /// Only these places, each of which the line item has to reach without the override.
+    fn narrow(&self, targeting: &mut Targeting, node: &Node<'_>) {
+        let terms = self.terms(targeting);
+        for place in self.values() {
+            let reached = terms.include.is_empty() || terms.include.contains(place);
+            if !reached || terms.exclude.contains(place) {
+                let fix =
+                    "add it to the targeting, or remove the override or the earlier one of the same place";
+                node.problem(format!("the line item does not reach `{place}`"), fix);
+            }
+        }
+        terms.include = self.values().to_vec();
+    }
+
+    fn exclude(&self, targeting: &mut Targeting) {
+        self.terms(targeting).exclude.extend_from_slice(self.values());
+    }
+}

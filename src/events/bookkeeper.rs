@@ -1,0 +1,357 @@
+//! The one thread that owns the books: it decides, makes durable, then moves the money and answers.
+//!
+//! Invariant: an answer says only what is on the disk. Whoever gets an error sends again, and finds either nothing
+//! or the first booking.
+//!
+//! ```text
+//! data/books/lock                 held by the process that owns the books
+//! data/books/books-00000001.seg   journal: every record since segment 1, in order (Events of event.proto)
+//! data/books/books-00000002.ckp   state of the books before segment 2
+//! ```
+//!
+//! Records that wait together share one `fdatasync`: while one batch is written the next one gathers, so nobody
+//! waits longer than two syncs of the disk. After an error of the disk nothing is accepted any more, since
+//! what the disk holds is then unknown: a restart reads it and goes on from there.
+
+use super::booking::{Flags, Record};
+use super::books::{Books, MemoryFull};
+use super::checkpoint;
+use super::counts::BooksCounts;
+use super::lock::DirLock;
+use super::memory::MemoryLimits;
+use super::notice::Inbound;
+use super::replay::{at_dir, restore};
+use crate::caps::Caps;
+use crate::journal::{Journal, Medium};
+use crate::pacing::{Budgets, Settled};
+use crate::units::{Nanos, Timestamp};
+use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
+
+pub use super::replay::{BooksError, Replayed};
+
+#[derive(Clone, Debug)]
+pub struct BooksSettings {
+    /// `data/books`.
+    pub dir: PathBuf,
+    /// Inbound events that may wait; above it the caller answers 503 and the sender repeats.
+    pub queue_max: usize,
+    /// Records that share one sync: a longer batch would keep its first one waiting.
+    pub batch_max: usize,
+    /// A segment of this size is closed with a checkpoint.
+    pub segment_bytes_max: u64,
+    /// A checkpoint is made at least after this many records: a restart replays about 300,000 a second.
+    pub checkpoint_records: u64,
+    pub memory: MemoryLimits,
+}
+
+impl BooksSettings {
+    pub fn new(dir: PathBuf) -> BooksSettings {
+        BooksSettings {
+            dir,
+            queue_max: 16_384,
+            batch_max: 1_024,
+            segment_bytes_max: 128 << 20,
+            checkpoint_records: 500_000,
+            memory: MemoryLimits::default(),
+        }
+    }
+}
+
+/// Owns the thread. Dropping it is a clean stop.
+pub struct Bookkeeper {
+    desk: Desk,
+    thread: Option<JoinHandle<Result<(), BooksError>>>,
+    replayed: Replayed,
+}
+
+/// Where inbound events are handed in; one for every server task that wants one.
+#[derive(Clone)]
+pub struct Desk {
+    queue: Sender<Message>,
+    counts: Arc<BooksCounts>,
+}
+
+/// What the books say to an event that is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the event cost; `None` where it booked nothing.
+    pub booked: Option<Nanos>,
+    pub settled: Option<Settled>,
+    pub flags: Flags,
+    /// Whether reports count the event.
+    pub counts: bool,
+}
+
+/// Nothing was recorded; the sender must repeat (503).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotBooked {
+    #[error("the queue of the books is full")]
+    Busy,
+    #[error(transparent)]
+    Full(#[from] MemoryFull),
+    #[error("the books are closed")]
+    Closed,
+}
+
+impl Bookkeeper {
+    /// Takes the books of `settings.dir` over: locks them, reads the newest checkpoint and the journal behind it into
+    /// `budgets` and `caps`, and begins to accept. The accounts of the configuration must be made before.
+    ///
+    /// # Errors
+    /// [`LockError::Held`](super::lock::LockError::Held) while another process has the books: stand by and try again.
+    pub fn try_open(
+        settings: &BooksSettings,
+        budgets: Arc<Budgets>,
+        caps: Arc<Caps>,
+        now: Timestamp,
+    ) -> Result<Bookkeeper, BooksError> {
+        Bookkeeper::try_open_on(settings, budgets, caps, now, |file| Box::new(file))
+    }
+
+    /// [`try_open`](Bookkeeper::try_open) on files wrapped by `wrap`: the place where a test lets writes fail.
+    pub fn try_open_on(
+        settings: &BooksSettings,
+        budgets: Arc<Budgets>,
+        caps: Arc<Caps>,
+        now: Timestamp,
+        wrap: fn(File) -> Box<dyn Medium>,
+    ) -> Result<Bookkeeper, BooksError> {
+        let lock = DirLock::try_acquire(&settings.dir)?;
+        let mut books = Books::new(budgets, caps, settings.memory);
+        let (journal, replayed) = restore(settings, &mut books, now, wrap)?;
+        let (sender, queue) = channel::bounded(settings.queue_max);
+        let counts = Arc::new(BooksCounts::default());
+        let office = Office {
+            _lock: lock,
+            settings: settings.clone(),
+            checkpoint_due: replayed.records,
+            books,
+            journal,
+            queue,
+            counts: counts.clone(),
+            batch: Vec::with_capacity(settings.batch_max),
+            buffer: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("books".into())
+            .spawn(move || office.run())
+            .map_err(at_dir(&settings.dir))?;
+        Ok(Bookkeeper {
+            desk: Desk {
+                queue: sender,
+                counts,
+            },
+            thread: Some(thread),
+            replayed,
+        })
+    }
+
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    pub fn replayed(&self) -> Replayed {
+        self.replayed
+    }
+
+    /// Books what waits, writes a checkpoint with the open holds, and gives the books back.
+    pub fn stop(mut self) -> Result<(), BooksError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), BooksError> {
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        // Fails only where the thread is gone already; joining says why.
+        let _ = self.desk.queue.send(Message::Stop);
+        thread.join().unwrap_or(Err(BooksError::Panicked))
+    }
+}
+
+impl Drop for Bookkeeper {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!(%error, "the books were not closed cleanly");
+        }
+    }
+}
+
+impl Desk {
+    /// Hands `inbound` in without waiting. The answer comes when it is durable; a dropped sender means
+    /// [`NotBooked::Closed`].
+    pub fn submit(
+        &self,
+        inbound: Inbound,
+    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Message::Inbound(Box::new(inbound), reply)) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                Err(NotBooked::Busy)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
+        }
+    }
+
+    /// Hands `inbound` in and waits for its receipt.
+    pub async fn book(&self, inbound: Inbound) -> Result<Receipt, NotBooked> {
+        self.submit(inbound)?.await.unwrap_or(Err(NotBooked::Closed))
+    }
+
+    pub fn counts(&self) -> &BooksCounts {
+        &self.counts
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+type Reply = oneshot::Sender<Result<Receipt, NotBooked>>;
+
+enum Message {
+    Inbound(Box<Inbound>, Reply),
+    Stop,
+}
+
+/// The thread's own.
+struct Office {
+    _lock: DirLock,
+    settings: BooksSettings,
+    books: Books,
+    journal: Journal,
+    queue: Receiver<Message>,
+    counts: Arc<BooksCounts>,
+    /// Records since the last checkpoint.
+    checkpoint_due: u64,
+    batch: Vec<(Record, Reply)>,
+    buffer: Vec<u8>,
+}
+
+impl Office {
+    fn run(mut self) -> Result<(), BooksError> {
+        let result = self.work();
+        if let Err(error) = &result {
+            tracing::error!(%error, "the books accept nothing more until the process is restarted");
+            self.counts.closed.store(true, Ordering::Relaxed);
+        }
+        // Dropping the queue's end refuses what waits and what comes.
+        result
+    }
+
+    fn work(&mut self) -> Result<(), BooksError> {
+        let mut open = true;
+        while open {
+            open = self.gather()?;
+            self.commit()?;
+            if self.is_checkpoint_due() {
+                self.checkpoint()?;
+            }
+        }
+        self.checkpoint()
+    }
+
+    /// Decides on everything that waits, at most a batch; false once a stop was asked for and nothing waits.
+    fn gather(&mut self) -> Result<bool, BooksError> {
+        let Ok(mut message) = self.queue.recv() else {
+            return Ok(false);
+        };
+        loop {
+            match message {
+                Message::Inbound(inbound, reply) => self.take(&inbound, reply)?,
+                Message::Stop => {
+                    self.take_rest()?;
+                    return Ok(false);
+                }
+            }
+            if self.batch.len() >= self.settings.batch_max {
+                return Ok(true);
+            }
+            match self.queue.try_recv() {
+                Ok(next) => message = next,
+                Err(_) => return Ok(true),
+            }
+        }
+    }
+
+    /// What was handed in while the stop was on its way.
+    fn take_rest(&mut self) -> Result<(), BooksError> {
+        while let Ok(message) = self.queue.try_recv() {
+            if let Message::Inbound(inbound, reply) = message {
+                self.take(&inbound, reply)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Noted at once, so that the next event of the same bid is decided with it, also within the batch.
+    fn take(&mut self, inbound: &Inbound, reply: Reply) -> Result<(), BooksError> {
+        let mut record = match self.books.decide(inbound) {
+            Ok(record) => record,
+            Err(full) => {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                // A caller that no longer waits needs no answer.
+                let _ = reply.send(Err(full.into()));
+                return Ok(());
+            }
+        };
+        self.books.note(&record);
+        self.books.pin(&mut record);
+        self.buffer.clear();
+        record.write(&mut self.buffer);
+        self.journal.append(&self.buffer)?;
+        self.batch.push((record, reply));
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), BooksError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.journal.sync()?;
+        self.checkpoint_due += self.batch.len() as u64;
+        self.counts.batches.fetch_add(1, Ordering::Relaxed);
+        for (record, reply) in self.batch.drain(..) {
+            let settled = self.books.settle(&record);
+            self.counts.count(&record, settled);
+            let verdict = record.verdict;
+            // A caller that no longer waits needs no answer.
+            let _ = reply.send(Ok(Receipt {
+                booked: verdict.booked,
+                settled,
+                flags: verdict.flags,
+                counts: verdict.counts(),
+            }));
+        }
+        let (bids, _) = self.books.remembered();
+        self.counts.remembered_bids.store(bids as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        self.checkpoint_due >= self.settings.checkpoint_records
+            || self.journal.position().offset >= self.settings.segment_bytes_max
+    }
+
+    /// Closes the segment and writes what it led to. The journal alone is the truth: a checkpoint
+    /// that cannot be written costs the next start a longer replay and nothing else.
+    fn checkpoint(&mut self) -> Result<(), BooksError> {
+        let segment = self.journal.rotate()?;
+        self.checkpoint_due = 0;
+        match checkpoint::write(&self.settings.dir, segment, &self.books.checkpoint()) {
+            Ok(()) => {
+                self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => tracing::error!(%error, segment, "no checkpoint of the books could be written"),
+        }
+        Ok(())
+    }
+}

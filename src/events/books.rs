@@ -1,0 +1,371 @@
+//! The meaning of notices: which event books a bid, and what every other one is.
+//!
+//! Invariant: a bid id is booked at most once, whatever comes in, in whatever order, however often, and across
+//! restarts: deciding depends only on what was noted, and noting a record again changes nothing.
+//!
+//! | comes in | means |
+//! |---|---|
+//! | the billable event of the exchange (burl, impression or win), first of its bid | books the price; counts for the caps |
+//! | any other event, or the same again | recorded and free |
+//! | a price that is missing, not replaced, not readable or in another currency | the reserved price is booked, flagged |
+//! | a price above our bid | booked as told, flagged: an alarm |
+//! | `AUDIT`, or a bid on `test = 1` | recorded; books and counts nothing |
+//! | a win | the hold lasts until the bid's `exp` |
+//! | a loss | the hold and the provisional cap are freed, unless the bid was won or booked |
+//! | after the hold's end | booked, flagged; the budgets put it in their late column |
+//! | so late that the bid may be forgotten | recorded, not booked |
+//!
+//! A loss alone is not remembered: it is the most frequent notice, and repeating it changes nothing.
+
+use super::booking::{Flags, Record, Verdict};
+use super::checkpoint::Parts;
+use super::memory::{Marks, Memory, MemoryLimits, Order, OrderKey};
+use super::notice::{Conversion, Engagement, Inbound, Paid, What};
+use super::token::Token;
+use crate::caps::{self, CapLevel, CapObject, Caps};
+use crate::journal::{BadFields, FieldReader, FieldWriter};
+use crate::openrtb::notice::PriceField;
+use crate::pacing::{self, Booking, Budgets, Settled};
+use crate::store::exchange::BillingEvent;
+use crate::units::{Nanos, Timestamp};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// What is owed, counted and known. One thread owns it.
+pub struct Books {
+    budgets: Arc<Budgets>,
+    caps: Arc<Caps>,
+    memory: Memory,
+}
+
+/// No room to remember another bid or order. Booking what cannot be remembered could book it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the books remember as many bids and orders as they may: raise the limit, or wait until some end")]
+pub struct MemoryFull;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("what the books remember: {0}")]
+    Memory(#[from] BadFields),
+    #[error(transparent)]
+    Budgets(#[from] pacing::RestoreError),
+    #[error(transparent)]
+    Caps(#[from] caps::RestoreError),
+}
+
+impl Books {
+    pub fn new(budgets: Arc<Budgets>, caps: Arc<Caps>, limits: MemoryLimits) -> Books {
+        Books {
+            budgets,
+            caps,
+            memory: Memory::new(limits),
+        }
+    }
+
+    /// What `inbound` means. Changes nothing.
+    pub fn decide(&self, inbound: &Inbound) -> Result<Record, MemoryFull> {
+        let verdict = match &inbound.what {
+            What::Conversion(conversion) => self.decide_conversion(inbound, conversion)?,
+            _ => self.decide_notice(inbound)?,
+        };
+        Ok(Record {
+            at: inbound.at,
+            token: inbound.token,
+            what: inbound.what.clone(),
+            verdict,
+        })
+    }
+
+    /// Remembers a record, so that what comes next is decided with it. Moves no money.
+    pub fn note(&mut self, record: &Record) {
+        self.memory.advance(record.at);
+        let flags = record.verdict.flags;
+        let free = [Flags::TEST, Flags::AUDIT, Flags::TOO_LATE, Flags::UNKNOWN_ORDER];
+        if free.into_iter().any(|flag| flags.has(flag)) {
+            return;
+        }
+        let token = &record.token;
+        match &record.what {
+            What::Conversion(_) if flags.has(Flags::DUPLICATE) => {}
+            What::Conversion(conversion) => {
+                let order = if conversion.reversal {
+                    Order::Reversed
+                } else {
+                    Order::Counted
+                };
+                self.memory
+                    .keep_order(order_key(token, conversion), order, record.at);
+            }
+            What::Loss { .. } if self.memory.marks(token.bid) == Marks::default() => {}
+            what => {
+                let booked = if record.verdict.booked.is_some() {
+                    Marks::BOOKED.0
+                } else {
+                    0
+                };
+                self.memory
+                    .mark(token.bid, Marks(mark_of(what).0 | booked), token.hold_end);
+            }
+        }
+    }
+
+    /// Fixes whether a record that books does so within a hold: the hold does not expire before the record is
+    /// durable, and a replay settles as it was settled the first time.
+    pub fn pin(&self, record: &mut Record) {
+        if record.verdict.booked.is_some() {
+            let until = Timestamp(record.at.0.saturating_add(Timestamp::MS_PER_DAY));
+            record.verdict.held = self.budgets.win(record.token.bid, until);
+        }
+    }
+
+    /// Moves the money and counts the impression of a record that is noted and durable.
+    pub fn settle(&self, record: &Record) -> Option<Settled> {
+        let token = &record.token;
+        if let Some(price) = record.verdict.booked {
+            self.count_impression(record);
+            let accounts = [token.line_item_account, token.campaign_account];
+            let booking = Booking {
+                accounts: &accounts,
+                bid_at: token.bid_time,
+                reserved: token.reserved,
+                price,
+            };
+            return Some(
+                self.budgets
+                    .settle_again(token.bid, &booking, record.verdict.held),
+            );
+        }
+        let flags = record.verdict.flags;
+        match record.what {
+            What::Win if record.verdict.counts() => {
+                self.budgets.win(token.bid, token.hold_end);
+            }
+            What::Loss { .. } if !flags.has(Flags::CONTRADICTION) => {
+                self.budgets.release(token.bid);
+                if let Some(user) = token.user {
+                    self.caps.clear(user, token.line_item, token.bid);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// [`note`](Books::note) and [`settle`](Books::settle): how a restart reads the journal.
+    pub fn apply(&mut self, record: &Record) -> Option<Settled> {
+        self.note(record);
+        self.settle(record)
+    }
+
+    /// Bids and orders remembered.
+    pub fn remembered(&self) -> (usize, usize) {
+        self.memory.len()
+    }
+
+    /// Everything that a restart needs: memory, money with its open holds, caps.
+    pub fn checkpoint(&self) -> Parts {
+        let mut memory = FieldWriter::default();
+        self.memory.checkpoint(&mut memory);
+        [
+            memory.finish(),
+            self.budgets.checkpoint(true),
+            self.caps.checkpoint(),
+        ]
+    }
+
+    /// Takes a checkpoint in, into budgets whose accounts are those of the configuration.
+    pub fn restore(
+        &mut self,
+        parts: &Parts,
+        limits: MemoryLimits,
+        now: Timestamp,
+    ) -> Result<(), RestoreError> {
+        let [memory, budgets, caps] = parts;
+        let mut fields = FieldReader::new(memory);
+        let memory = Memory::restore(limits, &mut fields)?;
+        fields.finish()?;
+        self.budgets.restore(budgets, now)?;
+        self.caps.restore(caps)?;
+        self.memory = memory;
+        Ok(())
+    }
+
+    fn decide_notice(&self, inbound: &Inbound) -> Result<Verdict, MemoryFull> {
+        let (token, what) = (&inbound.token, &inbound.what);
+        let mut verdict = Verdict {
+            flags: free_flags(inbound),
+            ..Verdict::default()
+        };
+        if let PriceField::Value(price) = inbound.paid.price {
+            verdict.price = Some(price);
+        }
+        if verdict.flags != Flags::default() {
+            return Ok(verdict);
+        }
+        if self.memory.may_have_forgotten(token.hold_end, inbound.at) {
+            verdict.flags.set(Flags::TOO_LATE);
+            return Ok(verdict);
+        }
+        let remembers = !matches!(what, What::Loss { .. });
+        if remembers && !self.memory.has_room_for_bid(token.bid) {
+            return Err(MemoryFull);
+        }
+        let marks = self.memory.marks(token.bid);
+        self.flag_history(inbound, marks, &mut verdict.flags);
+        if is_billable(token.billing, what) && !marks.has_any(Marks::BOOKED) {
+            verdict.booked = Some(amount(token, &inbound.paid, &mut verdict.flags));
+        }
+        Ok(verdict)
+    }
+
+    fn flag_history(&self, inbound: &Inbound, marks: Marks, flags: &mut Flags) {
+        if marks.has_any(mark_of(&inbound.what)) {
+            flags.set(Flags::DUPLICATE);
+        }
+        if inbound.at > inbound.token.hold_end {
+            flags.set(Flags::LATE);
+        }
+        let contradicts = match inbound.what {
+            What::Loss { .. } => marks.has_any(Marks(Marks::WON.0 | Marks::BOOKED.0)),
+            What::Win | What::Bill => marks.has_any(Marks::LOST),
+            _ => false,
+        };
+        if contradicts {
+            flags.set(Flags::CONTRADICTION);
+        }
+    }
+
+    fn decide_conversion(&self, inbound: &Inbound, conversion: &Conversion) -> Result<Verdict, MemoryFull> {
+        let mut flags = free_flags(inbound);
+        if flags == Flags::default() {
+            let key = order_key(&inbound.token, conversion);
+            if !self.memory.has_room_for_order(key) {
+                return Err(MemoryFull);
+            }
+            match (self.memory.order(key), conversion.reversal) {
+                (None, false) | (Some(Order::Counted), true) => {}
+                (None, true) => flags.set(Flags::UNKNOWN_ORDER),
+                (Some(_), _) => flags.set(Flags::DUPLICATE),
+            }
+        }
+        Ok(Verdict {
+            flags,
+            ..Verdict::default()
+        })
+    }
+
+    fn count_impression(&self, record: &Record) {
+        let token = &record.token;
+        let Some(user) = token.user else {
+            return;
+        };
+        let objects = [
+            CapObject::of(CapLevel::Creative, token.creative),
+            CapObject::of(CapLevel::LineItem, token.line_item),
+            CapObject::of(CapLevel::Campaign, token.campaign),
+            CapObject::of(CapLevel::Advertiser, token.advertiser),
+        ];
+        self.caps.count(user, &objects, token.bid, record.at);
+    }
+}
+
+/// Tests of the exchange and of ours: they leave no trace but the record.
+fn free_flags(inbound: &Inbound) -> Flags {
+    let mut flags = Flags::default();
+    if inbound.token.test {
+        flags.set(Flags::TEST);
+    }
+    if inbound.paid.price == PriceField::Audit {
+        flags.set(Flags::AUDIT);
+    }
+    flags
+}
+
+fn is_billable(billing: BillingEvent, what: &What) -> bool {
+    matches!(
+        (billing, what),
+        (BillingEvent::Burl, What::Bill)
+            | (BillingEvent::Impression, What::Impression)
+            | (BillingEvent::Win, What::Win)
+    )
+}
+
+/// What the bid costs. The rate is the bid's: what the exchange rate does since is not ours to guess.
+fn amount(token: &Token, paid: &Paid, flags: &mut Flags) -> Nanos {
+    let PriceField::Value(price) = paid.price else {
+        flags.set(Flags::AT_RESERVED);
+        return token.reserved;
+    };
+    if paid.currency.is_some_and(|sent| sent != token.currency) {
+        flags.set(Flags::OTHER_CURRENCY);
+        flags.set(Flags::AT_RESERVED);
+        return token.reserved;
+    }
+    if price > token.price {
+        flags.set(Flags::ABOVE_BID);
+    }
+    let one = token.rate.to_accounting_up(price).per_impression();
+    match paid.multiplier_micros {
+        None | Some(ONE_IMPRESSION) => one,
+        Some(micros) => {
+            flags.set(Flags::MULTIPLIED);
+            multiply_up(one, micros)
+        }
+    }
+}
+
+const ONE_IMPRESSION: u64 = 1_000_000;
+
+fn multiply_up(one: Nanos, micros: u64) -> Nanos {
+    let product = i128::from(one.0) * i128::from(micros);
+    let nanos = (product + i128::from(ONE_IMPRESSION) - 1) / i128::from(ONE_IMPRESSION);
+    Nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+fn mark_of(what: &What) -> Marks {
+    match what {
+        What::Win => Marks::WON,
+        What::Bill => Marks::BILLED,
+        What::Loss { .. } => Marks::LOST,
+        What::Impression => Marks::SHOWN,
+        What::View => Marks::VIEWED,
+        What::Click => Marks::CLICKED,
+        What::VastError { .. } => Marks::VAST_ERROR,
+        What::Engagement(kind) => Marks(Marks::PLAYBACK.0 << playback_index(*kind)),
+        What::Conversion(_) => Marks::default(),
+    }
+}
+
+fn playback_index(kind: Engagement) -> u32 {
+    match kind {
+        Engagement::Start => 0,
+        Engagement::FirstQuartile => 1,
+        Engagement::Midpoint => 2,
+        Engagement::ThirdQuartile => 3,
+        Engagement::Complete => 4,
+        Engagement::Skip => 5,
+    }
+}
+
+/// Cryptographic, so that nobody can make up an order id that hides another one's.
+fn order_key(token: &Token, conversion: &Conversion) -> OrderKey {
+    let mut hash = Sha256::new();
+    match &conversion.order {
+        Some(order) => {
+            hash.update([1]);
+            hash.update(token.advertiser.0.to_le_bytes());
+            hash.update(order.as_bytes());
+        }
+        None => {
+            hash.update([2]);
+            hash.update(token.bid.0.to_le_bytes());
+        }
+    }
+    // The separator is no byte of UTF-8 text.
+    hash.update([0xff]);
+    hash.update(conversion.name.as_bytes());
+    let digest = hash.finalize();
+    OrderKey(u128::from_le_bytes(
+        digest[..16].try_into().expect("a digest of 32 bytes"),
+    ))
+}

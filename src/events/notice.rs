@@ -1,0 +1,148 @@
+//! What comes in about a bid, from a notice, a beacon or a conversion, as one value.
+//!
+//! Invariant: an [`Inbound`] holds an opened token; what nobody can vouch for does not get this far.
+
+use super::token::Token;
+use crate::openrtb::notice::{Notice, NoticeQuery, PriceField, VideoEvent};
+use crate::units::{Cpm, Currency, Nanos, Timestamp};
+
+/// One thing that was reported about one bid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    /// When it reached us.
+    pub at: Timestamp,
+    pub token: Token,
+    pub what: What,
+    /// What the sender says about the price; empty where it says nothing.
+    pub paid: Paid,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    Win,
+    Bill,
+    Loss {
+        reason: Option<u32>,
+        /// In the bid's currency.
+        min_to_win: Option<Cpm>,
+    },
+    Impression,
+    View,
+    Engagement(Engagement),
+    Click,
+    VastError {
+        code: Option<u32>,
+    },
+    Conversion(Conversion),
+}
+
+/// Playback of a video ad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engagement {
+    Start,
+    FirstQuartile,
+    Midpoint,
+    ThirdQuartile,
+    Complete,
+    Skip,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversion {
+    /// `purchase`, `signup` …: what goals refer to.
+    pub name: String,
+    /// In units of `currency`, not of the accounting currency; 0 where none was sent.
+    pub value: Nanos,
+    pub currency: Option<Currency>,
+    /// Counted once per advertiser and name; without one, once per bid and name.
+    pub order: Option<String>,
+    /// Takes the earlier conversion of the same order back.
+    pub reversal: bool,
+    /// Came as a signed postback.
+    pub signed: bool,
+}
+
+/// A price as it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paid {
+    pub price: PriceField,
+    /// `None` = the bid's.
+    pub currency: Option<Currency>,
+    /// Impressions won, in millionths; `None` = one.
+    pub multiplier_micros: Option<u64>,
+}
+
+impl Paid {
+    pub const NOTHING: Paid = Paid {
+        price: PriceField::Absent,
+        currency: None,
+        multiplier_micros: None,
+    };
+}
+
+impl Inbound {
+    /// Reads a notice with the terms that its token was sealed with. `None` where the path needs a
+    /// parameter that is missing: playback without the name of its event.
+    pub fn of_notice(
+        notice: Notice,
+        query: &NoticeQuery<'_>,
+        token: Token,
+        at: Timestamp,
+    ) -> Option<Inbound> {
+        let what = match notice {
+            Notice::Win => What::Win,
+            Notice::Bill => What::Bill,
+            Notice::Loss => What::Loss {
+                reason: query.loss,
+                min_to_win: min_to_win(query, &token),
+            },
+            Notice::Impression => What::Impression,
+            Notice::Click => What::Click,
+            Notice::Video => What::Engagement(Engagement::of(query.video_event?)),
+            Notice::VideoError => What::VastError {
+                code: query.error_code,
+            },
+        };
+        let paid = Paid {
+            price: query.price.read(token.price_unit),
+            currency: query.currency,
+            multiplier_micros: query.multiplier_micros,
+        };
+        Some(Inbound {
+            at,
+            token,
+            what,
+            paid,
+        })
+    }
+
+    pub fn of_conversion(conversion: Conversion, token: Token, at: Timestamp) -> Inbound {
+        Inbound {
+            at,
+            token,
+            what: What::Conversion(conversion),
+            paid: Paid::NOTHING,
+        }
+    }
+}
+
+impl Engagement {
+    fn of(event: VideoEvent) -> Engagement {
+        match event {
+            VideoEvent::Start => Engagement::Start,
+            VideoEvent::FirstQuartile => Engagement::FirstQuartile,
+            VideoEvent::Midpoint => Engagement::Midpoint,
+            VideoEvent::ThirdQuartile => Engagement::ThirdQuartile,
+            VideoEvent::Complete => Engagement::Complete,
+            VideoEvent::Skip => Engagement::Skip,
+        }
+    }
+}
+
+/// A number in another currency than the bid's has no rate here and is left out.
+fn min_to_win(query: &NoticeQuery<'_>, token: &Token) -> Option<Cpm> {
+    match query.min_to_win.read(token.price_unit) {
+        PriceField::Value(price) if query.currency.is_none_or(|sent| sent == token.currency) => Some(price),
+        _ => None,
+    }
+}

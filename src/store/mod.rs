@@ -1,0 +1,7 @@
+//! What the bidder knows: campaigns and their index, profiles, models, exchanges and rates. Nothing here is changed by a request.
+
+pub mod campaigns;
+pub mod exchange;
+pub mod models;
+pub mod profiles;
+pub mod rates;
