@@ -12,5 +12,21 @@
 //! money held for an open bid · *snapshot*: the immutable world that one request sees · *imp*: one opportunity to
 //! show an ad · *floor*: the lowest price an imp or deal accepts · *CPM*: price per thousand impressions.
 
+pub mod config;
+
+pub mod server;
+
+pub mod engine;
+pub mod events;
+
+pub mod caps;
+pub mod creative;
+pub mod pacing;
+pub mod store;
+
+pub mod openrtb;
+
+pub mod journal;
 pub mod telemetry;
+
 pub mod units;

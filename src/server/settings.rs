@@ -41,6 +41,8 @@ pub struct Limits {
     pub bid_queue: usize,
     /// Notices waiting for the bookkeeper; a full queue answers 503.
     pub notice_queue: usize,
+    /// Users of whom frequency is counted; see [`crate::caps`] for what one takes.
+    pub capped_users: usize,
     /// Share of no-bids that are logged, 0..=1.
     pub no_bid_sample: f64,
 }

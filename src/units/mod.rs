@@ -1,9 +1,11 @@
 //! Units as types: money, probabilities, time and ids. Swapping two of them is a compile error.
 
 mod id;
+mod mix;
 mod money;
 mod time;
 
 pub use id::{AccountId, BidId, ObjectId, UserKey, UserKeySecret};
+pub use mix::MixHasher;
 pub use money::{Cpm, Currency, Limits, Nanos, Probability};
 pub use time::{HourOfWeek, Timestamp};

@@ -39,22 +39,40 @@ impl Embeddings {
         }
         let shapes = Group::BOTH.map(|group| shapes(schema, group));
         let expected: Vec<(u32, u32)> = shapes.iter().flatten().flatten().copied().collect();
-        let found: Vec<(u32, u32)> =
-            body.chunks_exact(2).take(tables).map(|shape| (shape[0], shape[1])).collect();
+        let found: Vec<(u32, u32)> = body
+            .chunks_exact(2)
+            .take(tables)
+            .map(|shape| (shape[0], shape[1]))
+            .collect();
         if tables != expected.len() || found != expected {
-            return Err(wrong(format!("tables (rows, dims) are {found:?}; the schema has {expected:?}")));
+            return Err(wrong(format!(
+                "tables (rows, dims) are {found:?}; the schema has {expected:?}"
+            )));
         }
-        let rows: Vec<f32> = body[2 * tables..].iter().map(|bits| f32::from_bits(*bits)).collect();
-        let floats: usize = expected.iter().map(|(rows, dims)| *rows as usize * *dims as usize).sum();
+        let rows: Vec<f32> = body[2 * tables..]
+            .iter()
+            .map(|bits| f32::from_bits(*bits))
+            .collect();
+        let floats: usize = expected
+            .iter()
+            .map(|(rows, dims)| *rows as usize * *dims as usize)
+            .sum();
         if rows.len() != floats || !bytes.len().is_multiple_of(4) {
-            return Err(wrong(format!("holds {} numbers; the tables have {floats}", rows.len())));
+            return Err(wrong(format!(
+                "holds {} numbers; the tables have {floats}",
+                rows.len()
+            )));
         }
         if let Some(index) = rows.iter().position(|value| !value.is_finite()) {
             return Err(wrong(format!("number {index} is not finite")));
         }
         let mut start = 0;
         let [context, candidate] = shapes.map(|shapes| starts(&shapes, &mut start));
-        Ok(Embeddings { rows, context, candidate })
+        Ok(Embeddings {
+            rows,
+            context,
+            candidate,
+        })
     }
 
     /// From an encoded row to the inputs of the graph. `slots` and `columns` have the widths of the schema;
@@ -79,7 +97,12 @@ impl Embeddings {
                 let table = &self.rows[start..start + buckets as usize * dims];
                 columns.copy_from_slice(row(table, dims, slots[0]));
             }
-            Kind::Bag { buckets, dims, max, pool } => {
+            Kind::Bag {
+                buckets,
+                dims,
+                max,
+                pool,
+            } => {
                 let table = &self.rows[start..start + buckets as usize * dims];
                 let (ids, weights) = slots.split_at(max);
                 pool_rows(table, dims, ids, weights, pool, columns);
@@ -92,7 +115,10 @@ impl Embeddings {
 fn pool_rows(table: &[f32], dims: usize, ids: &[u32], weights: &[u32], pool: Pool, columns: &mut [f32]) {
     columns.fill(0.0);
     let mut total = 0.0;
-    let used = ids.iter().position(|id| *id == Schema::UNUSED).unwrap_or(ids.len());
+    let used = ids
+        .iter()
+        .position(|id| *id == Schema::UNUSED)
+        .unwrap_or(ids.len());
     for (index, id) in ids[..used].iter().enumerate() {
         let weight = weights.get(index).map_or(1.0, |bits| f32::from_bits(*bits));
         for (column, value) in columns.iter_mut().zip(row(table, dims, *id)) {

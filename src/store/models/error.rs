@@ -13,11 +13,19 @@ pub struct ModelError {
 
 impl ModelError {
     pub(super) fn new(file: &Path, problem: impl fmt::Display) -> ModelError {
-        ModelError { file: file.to_owned(), line: None, problem: problem.to_string() }
+        ModelError {
+            file: file.to_owned(),
+            line: None,
+            problem: problem.to_string(),
+        }
     }
 
     pub(super) fn at(file: &Path, line: usize, problem: impl fmt::Display) -> ModelError {
-        ModelError { file: file.to_owned(), line: Some(line), problem: problem.to_string() }
+        ModelError {
+            file: file.to_owned(),
+            line: Some(line),
+            problem: problem.to_string(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::hashing::CategoryText;
 use super::schema::{Feature, Group, Kind, Pool, Purpose, Schema};
 use super::sources::{AdFormat, Source};
 use crate::openrtb::request::{Channel, ChannelKind, Imp, Request};
+use crate::store::campaigns::definition::{Ad, Advertiser, Campaign, Creative, LineItem};
 use crate::store::profiles::Profile;
 use crate::units::{HourOfWeek, Nanos, Timestamp};
 use std::fmt;
@@ -39,6 +40,34 @@ pub struct CandidateInput<'a> {
     pub h: u32,
     pub format: AdFormat,
     pub languages: &'a [String],
+}
+
+impl<'a> CandidateInput<'a> {
+    /// As configured. A native ad has no size of its own: 0 × 0.
+    pub fn of(
+        advertiser: &'a Advertiser,
+        campaign: &'a Campaign,
+        line_item: &'a LineItem,
+        creative: &'a Creative,
+    ) -> CandidateInput<'a> {
+        let (format, w, h) = match &creative.ad {
+            Ad::Banner(ad) => (AdFormat::Banner, ad.w, ad.h),
+            Ad::Video(ad) => (AdFormat::Video, ad.w, ad.h),
+            Ad::Native(_) => (AdFormat::Native, 0, 0),
+        };
+        CandidateInput {
+            line_item: &line_item.id,
+            campaign: &campaign.id,
+            advertiser: &advertiser.id,
+            creative: &creative.id,
+            domain: creative.domains.first().unwrap_or(&advertiser.domain),
+            categories: &creative.categories,
+            w,
+            h,
+            format,
+            languages: &creative.languages,
+        }
+    }
 }
 
 /// The context row of one imp, reused between requests.
@@ -101,7 +130,9 @@ impl Schema {
                 Source::CreativeSize => cell.display(format_args!("{}x{}", ad.w, ad.h)),
                 Source::AdCategories => cell.texts(ad.categories.iter().map(String::as_str)),
                 Source::AdDomain => cell.text(Some(ad.domain)),
-                Source::AdLanguages => cell.texts(ad.languages.iter().map(|language| primary_subtag(language))),
+                Source::AdLanguages => {
+                    cell.texts(ad.languages.iter().map(|language| primary_subtag(language)))
+                }
                 _ => unreachable!("the schema keeps context sources out of this group"),
             }
         }
@@ -174,7 +205,12 @@ impl<'a> Cell<'a> {
             }
             Kind::Number { .. } | Kind::Category { .. } => slots[0] = 0,
         }
-        Cell { slots, kind: feature.kind, seed, text: CategoryText::new(feature.source.name()) }
+        Cell {
+            slots,
+            kind: feature.kind,
+            seed,
+            text: CategoryText::new(feature.source.name()),
+        }
     }
 
     fn number(&mut self, value: f32) {
@@ -203,7 +239,10 @@ impl<'a> Cell<'a> {
 
     /// The first values up to the bag's size; empty ones are left out.
     fn texts<'t>(&mut self, values: impl Iterator<Item = &'t str>) {
-        if let Kind::Bag { buckets, max, pool, .. } = self.kind {
+        if let Kind::Bag {
+            buckets, max, pool, ..
+        } = self.kind
+        {
             let ids = values.map(|value| self.text.id_of_text(value, self.seed, buckets));
             let mut used = 0;
             for id in ids.filter(|id| *id != 0).take(max) {
@@ -220,10 +259,20 @@ impl<'a> Cell<'a> {
 /// Tags are kept by the hash of their name, so the value is that hash in eight hexadecimal digits. A profile with more
 /// tags than the bag holds gives those with the lowest hashes: the same ones each time, with no preference among them.
 fn profile_tags(profile: Option<&Profile>, cell: &mut Cell) {
-    let (Some(profile), Kind::Bag { buckets, max, pool, .. }) = (profile, cell.kind) else { return };
+    let (
+        Some(profile),
+        Kind::Bag {
+            buckets, max, pool, ..
+        },
+    ) = (profile, cell.kind)
+    else {
+        return;
+    };
     let (ids, weights) = cell.slots.split_at_mut(max);
     for (index, tag) in profile.tags.iter().take(max).enumerate() {
-        ids[index] = cell.text.id_of_text(hexadecimal(tag.id, &mut [0; 8]), cell.seed, buckets);
+        ids[index] = cell
+            .text
+            .id_of_text(hexadecimal(tag.id, &mut [0; 8]), cell.seed, buckets);
         if pool == Pool::WeightedMean {
             weights[index] = tag.weight().to_bits();
         }
@@ -270,12 +319,18 @@ fn offered_formats(imp: &Imp) -> impl Iterator<Item = &'static str> {
         (imp.video.is_some(), AdFormat::Video),
         (imp.native.is_some(), AdFormat::Native),
     ];
-    offered.into_iter().filter(|(there, _)| *there).map(|(_, format)| format.name())
+    offered
+        .into_iter()
+        .filter(|(there, _)| *there)
+        .map(|(_, format)| format.name())
 }
 
 /// The first size of the banner, else the video player's.
 fn offered_size(request: &Request, imp: &Imp, cell: &mut Cell) {
-    let banner = imp.banner.as_ref().and_then(|banner| request.sizes(banner).first());
+    let banner = imp
+        .banner
+        .as_ref()
+        .and_then(|banner| request.sizes(banner).first());
     if let Some(size) = banner {
         cell.display(format_args!("{}x{}", size.w, size.h));
     } else if let Some((w, h)) = imp.video.as_ref().and_then(|video| video.w.zip(video.h)) {

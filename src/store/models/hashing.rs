@@ -19,7 +19,11 @@ pub(super) struct CategoryText {
 
 impl CategoryText {
     pub(super) fn new(field: &str) -> CategoryText {
-        let mut text = CategoryText { bytes: [0; BYTES_MAX], prefix: 0, len: 0 };
+        let mut text = CategoryText {
+            bytes: [0; BYTES_MAX],
+            prefix: 0,
+            len: 0,
+        };
         text.push(field);
         text.push("\u{1f}");
         text.prefix = text.len;

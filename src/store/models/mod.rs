@@ -19,13 +19,14 @@ mod registry;
 mod rows;
 mod runtime;
 mod schema;
+mod schema_file;
 mod sources;
 
 pub use embeddings::Embeddings;
 pub use error::ModelError;
 pub use features::{CandidateInput, CandidateRow, ContextBuffer, ContextInput};
-pub use registry::{FILES, Gate, ModelName, promote, sha256};
-pub use rows::{Candidate, RowCounts, read_candidates, write_rows};
+pub use registry::{FILES, Gate, ModelName, Verdict, promote, sha256};
+pub use rows::{Candidate, Person, RowCounts, read_candidates, write_rows};
 pub use runtime::{Model, Score, Scorer, Unscored};
 pub use schema::{Feature, Group, Head, Kind, Pool, Purpose, Schema, Transform};
 pub use sources::{AdFormat, Source};

@@ -18,7 +18,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The files under the hash, in its order.
-pub const FILES: [&str; 5] = ["model.onnx", "embeddings.bin", "schema.toml", "parity.jsonl", "card.md"];
+pub const FILES: [&str; 5] = [
+    "model.onnx",
+    "embeddings.bin",
+    "schema.toml",
+    "parity.jsonl",
+    "card.md",
+];
 
 /// Bytes of one file: room for tables of millions of rows, and an end to a wrong path.
 const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -34,10 +40,16 @@ impl ModelName {
     /// `None` unless lower-case letters, digits, `-` and `_`, a slash, and a version from 1 on: no path can hide in it.
     pub fn parse(text: &str) -> Option<ModelName> {
         let (name, version) = text.split_once('/')?;
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-        let version = version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())??;
-        (!name.is_empty() && name.bytes().all(allowed) && version > 0)
-            .then(|| ModelName { name: name.to_owned(), version })
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        let version = version
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| version.parse().ok())??;
+        (!name.is_empty() && name.bytes().all(allowed) && version > 0).then(|| ModelName {
+            name: name.to_owned(),
+            version,
+        })
     }
 
     pub fn folder(&self, registry: &Path) -> PathBuf {
@@ -96,7 +108,11 @@ pub fn sha256(folder: &Path) -> Result<String, ModelError> {
         hasher.update((content.len() as u64).to_le_bytes());
         hasher.update(&content);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Makes `model` the one that bids, by rewriting `[bid] model` in `models_toml` (temporary file and rename).
@@ -108,10 +124,13 @@ pub fn promote(registry: &Path, model: &ModelName, models_toml: &Path) -> Result
         let problem = format!("the verdict on {model} is `fail`; only a model that passes is promoted");
         return Err(ModelError::new(&folder.join("gate.json"), problem));
     }
-    let text = String::from_utf8(read(models_toml)?)
-        .map_err(|_| ModelError::new(models_toml, "is not UTF-8"))?;
+    let text =
+        String::from_utf8(read(models_toml)?).map_err(|_| ModelError::new(models_toml, "is not UTF-8"))?;
     let changed = point_bid_at(&text, model).ok_or_else(|| {
-        ModelError::new(models_toml, "has no line `model = \"NAME/VERSION\"` under `[bid]`; write one")
+        ModelError::new(
+            models_toml,
+            "has no line `model = \"NAME/VERSION\"` under `[bid]`; write one",
+        )
     })?;
     let temporary = models_toml.with_extension("toml.new");
     std::fs::write(&temporary, changed)
@@ -128,7 +147,9 @@ fn point_bid_at(text: &str, model: &ModelName) -> Option<String> {
         if trimmed.starts_with('[') {
             section = trimmed.split_inclusive(']').next()?;
         }
-        let is_key = trimmed.strip_prefix("model").is_some_and(|rest| rest.trim_start().starts_with('='));
+        let is_key = trimmed
+            .strip_prefix("model")
+            .is_some_and(|rest| rest.trim_start().starts_with('='));
         if section == "[bid]" && is_key {
             let open = offset + line.find('"')? + 1;
             let close = open + text[open..offset + line.len()].find('"')?;
@@ -144,7 +165,10 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, ModelError> {
     let wrong = |error: std::io::Error| ModelError::new(file, error);
     let bytes = std::fs::metadata(file).map_err(wrong)?.len();
     if bytes > FILE_BYTES_MAX {
-        return Err(ModelError::new(file, format!("has {bytes} bytes; at most {FILE_BYTES_MAX}")));
+        return Err(ModelError::new(
+            file,
+            format!("has {bytes} bytes; at most {FILE_BYTES_MAX}"),
+        ));
     }
     std::fs::read(file).map_err(wrong)
 }
@@ -155,17 +179,34 @@ mod tests {
 
     #[test]
     fn a_model_name_is_a_name_and_a_version() {
-        let ctr = ModelName { name: "ctr".into(), version: 12 };
+        let ctr = ModelName {
+            name: "ctr".into(),
+            version: 12,
+        };
         assert_eq!(ModelName::parse("ctr/12"), Some(ctr.clone()));
         assert_eq!(ctr.folder(Path::new("r")), Path::new("r/ctr/12"));
-        for bad in ["ctr", "ctr/", "/1", "ctr/0", "ctr/+1", "../1", "a/b/1", "Ctr/1", "ctr/1/", "ctr/99999999999"] {
+        for bad in [
+            "ctr",
+            "ctr/",
+            "/1",
+            "ctr/0",
+            "ctr/+1",
+            "../1",
+            "a/b/1",
+            "Ctr/1",
+            "ctr/1/",
+            "ctr/99999999999",
+        ] {
             assert_eq!(ModelName::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn promotion_changes_one_value_and_keeps_the_rest() {
-        let model = ModelName { name: "ctr".into(), version: 2 };
+        let model = ModelName {
+            name: "ctr".into(),
+            version: 2,
+        };
         let text = "# models\n[rank]\nmodel = \"rank/1\"\n[bid] # bids\n# model = \"x/1\"\nmodel = \"ctr/1\" # active\n";
         let expected = text.replace("ctr/1", "ctr/2");
         assert_eq!(point_bid_at(text, &model), Some(expected));

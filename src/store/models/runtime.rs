@@ -9,6 +9,7 @@ use super::features::{CandidateInput, CandidateRow, ContextBuffer, ContextInput}
 use super::registry::{self, Gate};
 use super::schema::{Group, Head, Schema};
 use crate::units::Probability;
+use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
@@ -56,9 +57,15 @@ impl Model {
         let embeddings_file = folder.join("embeddings.bin");
         let embeddings = Embeddings::parse(&embeddings_file, &registry::read(&embeddings_file)?, &schema)?;
         let graph_file = folder.join("model.onnx");
-        let plan = plan(&graph_file, &schema)
-            .map_err(|error| ModelError::new(&graph_file, format!("{error:#}")))?;
-        let model = Arc::new(Model { sha256, gate, schema, embeddings, plan });
+        let plan =
+            plan(&graph_file, &schema).map_err(|error| ModelError::new(&graph_file, format!("{error:#}")))?;
+        let model = Arc::new(Model {
+            sha256,
+            gate,
+            schema,
+            embeddings,
+            plan,
+        });
         replay(&model, &folder.join("parity.jsonl"))?;
         warm_up(&model).map_err(|error| ModelError::new(&graph_file, error))?;
         Ok(model)
@@ -120,7 +127,9 @@ impl Scorer {
         if candidates.is_empty() {
             return Ok(());
         }
-        let outcome = self.session(model).and_then(|session| session.score(context, candidates, scores));
+        let outcome = self
+            .session(model)
+            .and_then(|session| session.score(context, candidates, scores));
         outcome.map_err(|error| {
             self.session = None;
             scores.clear();
@@ -129,7 +138,11 @@ impl Scorer {
     }
 
     fn session(&mut self, model: &Arc<Model>) -> TractResult<&mut Session> {
-        if self.session.as_ref().is_none_or(|session| !Arc::ptr_eq(&session.model, model)) {
+        if self
+            .session
+            .as_ref()
+            .is_none_or(|session| !Arc::ptr_eq(&session.model, model))
+        {
             self.session = Some(Session::new(model)?);
         }
         Ok(self.session.as_mut().expect("set above"))
@@ -161,7 +174,10 @@ impl Session {
             None => kept.insert(Arc::new(Tensor::zero::<f32>(&[n, width])?)),
         };
         fill(batch, &[n, width], candidates)?;
-        let inputs = tvec!(Arc::clone(&self.context).into_tvalue(), Arc::clone(batch).into_tvalue());
+        let inputs = tvec!(
+            Arc::clone(&self.context).into_tvalue(),
+            Arc::clone(batch).into_tvalue()
+        );
         let outputs = self.state.run(inputs)?;
         read_scores(&outputs, n, scores)
     }
@@ -171,7 +187,9 @@ impl Session {
 fn fill(tensor: &mut Arc<Tensor>, shape: &[usize], values: &[f32]) -> TractResult<()> {
     match Arc::get_mut(tensor) {
         Some(free) if free.shape() == shape => {
-            free.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(values);
+            free.try_as_plain_ram_mut()?
+                .as_slice_mut::<f32>()?
+                .copy_from_slice(values);
         }
         _ => *tensor = Arc::new(Tensor::from_shape(shape, values)?),
     }
@@ -179,18 +197,28 @@ fn fill(tensor: &mut Arc<Tensor>, shape: &[usize], values: &[f32]) -> TractResul
 }
 
 fn read_scores(outputs: &[TValue], n: usize, scores: &mut Vec<Score>) -> TractResult<()> {
-    let [click, conversion] = outputs else { bail!("{} outputs instead of 2", outputs.len()) };
+    let [click, conversion] = outputs else {
+        bail!("{} outputs instead of 2", outputs.len())
+    };
     let (click, conversion) = (click.try_as_plain_ram()?, conversion.try_as_plain_ram()?);
     let (click, conversion) = (click.as_slice::<f32>()?, conversion.as_slice::<f32>()?);
     if click.len() != n || conversion.len() != n {
-        bail!("{} and {} scores for {n} candidates", click.len(), conversion.len());
+        bail!(
+            "{} and {} scores for {n} candidates",
+            click.len(),
+            conversion.len()
+        );
     }
     for (click, conversion) in click.iter().zip(conversion) {
-        let (Some(click), Some(conversion_given_click)) = (Probability::new(*click), Probability::new(*conversion))
+        let (Some(click), Some(conversion_given_click)) =
+            (Probability::new(*click), Probability::new(*conversion))
         else {
             bail!("{click} or {conversion} is no probability");
         };
-        scores.push(Score { click, conversion_given_click });
+        scores.push(Score {
+            click,
+            conversion_given_click,
+        });
     }
     Ok(())
 }
@@ -199,8 +227,15 @@ fn read_scores(outputs: &[TValue], n: usize, scores: &mut Vec<Score>) -> TractRe
 fn plan(file: &Path, schema: &Schema) -> TractResult<Arc<TypedSimplePlan>> {
     let mut graph = tract_onnx::onnx().model_for_path(file)?;
     let inputs = ["context", "candidate"];
-    let nodes = graph.input_outlets()?.iter().map(|outlet| outlet.node).collect::<Vec<_>>();
-    let names = nodes.iter().map(|node| graph.node(*node).name.as_str()).collect::<Vec<_>>();
+    let nodes = graph
+        .input_outlets()?
+        .iter()
+        .map(|outlet| outlet.node)
+        .collect::<Vec<_>>();
+    let names = nodes
+        .iter()
+        .map(|node| graph.node(*node).name.as_str())
+        .collect::<Vec<_>>();
     if names != inputs {
         bail!("the inputs are {names:?}; they must be {inputs:?}, in this order");
     }
@@ -210,7 +245,10 @@ fn plan(file: &Path, schema: &Schema) -> TractResult<Arc<TypedSimplePlan>> {
     graph.set_input_fact(1, f32::fact([n.to_dim(), widths[1].to_dim()]).into())?;
     graph.select_outputs_by_name(schema.heads.iter().map(|head: &Head| head.name()))?;
     let graph = graph.into_optimized().with_context(|| {
-        format!("does not fit the schema's inputs `context` f32[1,{}] and `candidate` f32[N,{}]", widths[0], widths[1])
+        format!(
+            "does not fit the schema's inputs `context` f32[1,{}] and `candidate` f32[N,{}]",
+            widths[0], widths[1]
+        )
     })?;
     for (index, head) in schema.heads.iter().enumerate() {
         let fact = graph.output_fact(index)?;
@@ -247,27 +285,50 @@ fn replay(model: &Arc<Model>, file: &Path) -> Result<(), ModelError> {
         rows += 1;
     }
     if rows == 0 {
-        return Err(ModelError::new(file, "is empty; at least one row must show what the model answers"));
+        return Err(ModelError::new(
+            file,
+            "is empty; at least one row must show what the model answers",
+        ));
     }
     Ok(())
 }
 
 fn replay_row(model: &Arc<Model>, scorer: &mut Scorer, row: &ParityRow) -> Result<(), String> {
+    if row.candidates.is_empty() {
+        return Err("a row without candidates shows nothing; at least one".into());
+    }
     let context = gather(model, Group::Context, &row.context)?;
     let mut candidates = Vec::new();
     for slots in &row.candidates {
         candidates.extend(gather(model, Group::Candidate, slots)?);
     }
     let mut scores = Vec::new();
-    scorer.score(model, &context, &candidates, &mut scores).map_err(|error| error.to_string())?;
-    let found = scores.iter().map(|score| [score.click.get(), score.conversion_given_click.get()]);
-    let expected = row.click.iter().zip(&row.conversion_given_click).map(|(a, b)| [*a, *b]);
+    scorer
+        .score(model, &context, &candidates, &mut scores)
+        .map_err(|error| error.to_string())?;
+    let found = scores
+        .iter()
+        .map(|score| [score.click.get(), score.conversion_given_click.get()]);
+    let expected = row
+        .click
+        .iter()
+        .zip(&row.conversion_given_click)
+        .map(|(a, b)| [*a, *b]);
     if row.click.len() != scores.len() || row.conversion_given_click.len() != scores.len() {
-        return Err(format!("{} candidates, but another number of answers", scores.len()));
+        return Err(format!(
+            "{} candidates, but another number of answers",
+            scores.len()
+        ));
     }
     for (found, expected) in found.zip(expected) {
-        if found.iter().zip(expected).any(|(found, expected)| (found - expected).abs() > PARITY_TOLERANCE) {
-            return Err(format!("the model answers {found:?}, at training time it was {expected:?}"));
+        if found
+            .iter()
+            .zip(expected)
+            .any(|(found, expected)| (found - expected).abs() > PARITY_TOLERANCE)
+        {
+            return Err(format!(
+                "the model answers {found:?}, at training time it was {expected:?}"
+            ));
         }
     }
     Ok(())

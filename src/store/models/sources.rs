@@ -71,19 +71,47 @@ struct Facts {
 }
 
 const fn context(source: Source, name: &'static str, shape: Shape) -> Facts {
-    Facts { source, name, shape, candidate: false, personal: false, sensitive: false }
+    Facts {
+        source,
+        name,
+        shape,
+        candidate: false,
+        personal: false,
+        sensitive: false,
+    }
 }
 
 const fn personal(source: Source, name: &'static str, shape: Shape) -> Facts {
-    Facts { source, name, shape, candidate: false, personal: true, sensitive: false }
+    Facts {
+        source,
+        name,
+        shape,
+        candidate: false,
+        personal: true,
+        sensitive: false,
+    }
 }
 
 const fn sensitive(source: Source, name: &'static str, shape: Shape) -> Facts {
-    Facts { source, name, shape, candidate: false, personal: true, sensitive: true }
+    Facts {
+        source,
+        name,
+        shape,
+        candidate: false,
+        personal: true,
+        sensitive: true,
+    }
 }
 
 const fn candidate(source: Source, name: &'static str, shape: Shape) -> Facts {
-    Facts { source, name, shape, candidate: true, personal: false, sensitive: false }
+    Facts {
+        source,
+        name,
+        shape,
+        candidate: true,
+        personal: false,
+        sensitive: false,
+    }
 }
 
 const FACTS: [Facts; 42] = [
@@ -133,7 +161,10 @@ const FACTS: [Facts; 42] = [
 
 impl Source {
     pub fn parse(name: &str) -> Option<Source> {
-        FACTS.iter().find(|facts| facts.name == name).map(|facts| facts.source)
+        FACTS
+            .iter()
+            .find(|facts| facts.name == name)
+            .map(|facts| facts.source)
     }
 
     pub fn name(self) -> &'static str {
@@ -158,7 +189,10 @@ impl Source {
 
     /// All names of one group, for error messages.
     pub(super) fn names(candidate: bool) -> String {
-        let names = FACTS.iter().filter(|facts| facts.candidate == candidate).map(|facts| facts.name);
+        let names = FACTS
+            .iter()
+            .filter(|facts| facts.candidate == candidate)
+            .map(|facts| facts.name);
         names.collect::<Vec<_>>().join(", ")
     }
 

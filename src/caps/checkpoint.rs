@@ -1,0 +1,111 @@
+//! Counts as bytes, so that caps survive a restart. The caller guards the bytes with a checksum of its own.
+//!
+//! ```text
+//! magic u64 | version u32 | provisional u32 × (user u64, object u64, bid u128, until i64)
+//!           | users u32 × (user u64, objects u32 × (object u64, moments u32 × u32))
+//! ```
+
+use super::CapObject;
+use super::table::{Caps, Counted, Provisional};
+use super::times::Times;
+use crate::journal::{BadFields, FieldReader, FieldWriter};
+use crate::units::{BidId, Timestamp, UserKey};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDCA");
+const VERSION: u32 = 1;
+const PROVISIONAL_BYTES: usize = 40;
+const USER_BYTES_MIN: usize = 12;
+const OBJECT_BYTES_MIN: usize = 12;
+
+/// The bytes are not a checkpoint of caps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the checkpoint of the caps is unreadable ({0}): use the one before, or start from the journal alone"
+)]
+pub struct RestoreError(#[from] BadFields);
+
+impl Caps {
+    pub fn checkpoint(&self) -> Vec<u8> {
+        let mut out = FieldWriter::default();
+        out.u64(MAGIC);
+        out.u32(VERSION);
+        // Collected first: the number must stand before the entries while other threads add some.
+        let provisional: Vec<_> = self
+            .provisional
+            .iter()
+            .map(|entry| (*entry.key(), *entry.value()))
+            .collect();
+        out.count(provisional.len());
+        for ((user, object), outstanding) in provisional {
+            out.u64(user.0);
+            out.u64(object.0);
+            out.u128(outstanding.bid.0);
+            out.i64(outstanding.until.0);
+        }
+        let users: Vec<UserKey> = self.users.iter().map(|user| *user.key()).collect();
+        out.count(users.len());
+        for key in users {
+            out.u64(key.0);
+            let user = self.users.get(&key);
+            write_counted(&mut out, user.as_ref().map_or(&[], |user| &user.counted));
+        }
+        out.finish()
+    }
+
+    /// Takes over the counts of a checkpoint; returns how many users. Call it once, before the first bid.
+    pub fn restore(&self, bytes: &[u8]) -> Result<usize, RestoreError> {
+        // Read twice, so that a damaged checkpoint changes nothing.
+        Caps::new(0).read_checkpoint(bytes)?;
+        Ok(self.read_checkpoint(bytes)?)
+    }
+
+    fn read_checkpoint(&self, bytes: &[u8]) -> Result<usize, BadFields> {
+        let mut fields = FieldReader::new(bytes);
+        if fields.u64()? != MAGIC {
+            return Err(fields.bad("is not a checkpoint of caps"));
+        }
+        if fields.u32()? != VERSION {
+            return Err(fields.bad("has a version that is not known to this program"));
+        }
+        for _ in 0..fields.count(PROVISIONAL_BYTES)? {
+            let key = (UserKey(fields.u64()?), CapObject(fields.u64()?));
+            let outstanding = Provisional {
+                bid: BidId(fields.u128()?),
+                until: Timestamp(fields.i64()?),
+            };
+            self.restore_provisional(key, outstanding);
+        }
+        let mut restored = 0;
+        for _ in 0..fields.count(USER_BYTES_MIN)? {
+            let key = UserKey(fields.u64()?);
+            let counted = read_counted(&mut fields)?;
+            restored += usize::from(!counted.is_empty() && self.restore_user(key, counted));
+        }
+        fields.finish()?;
+        Ok(restored)
+    }
+}
+
+fn write_counted(out: &mut FieldWriter, all: &[Counted]) {
+    out.count(all.len());
+    for counted in all {
+        out.u64(counted.object.0);
+        let moments = counted.times.as_slice();
+        out.count(moments.len());
+        moments.iter().for_each(|&moment| out.u32(moment));
+    }
+}
+
+fn read_counted(fields: &mut FieldReader<'_>) -> Result<Vec<Counted>, BadFields> {
+    let objects = fields.count(OBJECT_BYTES_MIN)?;
+    let mut all = Vec::with_capacity(objects);
+    for _ in 0..objects {
+        let object = CapObject(fields.u64()?);
+        let mut times = Times::NONE;
+        for _ in 0..fields.count(4)? {
+            times.add(fields.u32()?, usize::MAX);
+        }
+        all.push(Counted { object, times });
+    }
+    Ok(all)
+}

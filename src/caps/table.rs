@@ -1,0 +1,388 @@
+//! The table of users and the table of outstanding bids.
+//! Both are bounded; reading allocates nothing, and placing a provisional count uses memory taken at the start.
+
+use super::times::{Times, seconds};
+use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX};
+use crate::units::{BidId, MixHasher, ObjectId, Timestamp, UserKey};
+use arc_swap::ArcSwapOption;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+pub(super) type Mix = BuildHasherDefault<MixHasher>;
+
+/// A sweep locks one shard at a time: at ten million users 5,000 of them, a quarter of a millisecond.
+const SHARDS: usize = 2048;
+/// Fewer, so that they fill evenly.
+const PROVISIONAL_SHARDS: usize = 256;
+/// Places for each provisional count: a hash map at most half full clears its deleted places without allocating.
+const PROVISIONAL_ROOM: usize = 2;
+const PROVISIONAL_SWEEP_MS: i64 = 10_000;
+const USERS_SWEEP_MS: i64 = 60_000;
+/// Before the first rules are known (the books are read again before the campaigns) every object is counted this far.
+const KEEP_UNKNOWN: Keep = Keep {
+    impressions: 32,
+    window_s: 31 * 86_400,
+};
+/// Of one user. Above it the object not shown for longest is forgotten.
+const OBJECTS_PER_USER_MAX: usize = 64;
+
+/// See the [module](super). One per process, outside every snapshot: a reload loses no count.
+pub struct Caps {
+    pub(super) users: DashMap<UserKey, User, Mix>,
+    pub(super) provisional: DashMap<(UserKey, CapObject), Provisional, Mix>,
+    keeps: ArcSwapOption<HashMap<CapObject, Keep, Mix>>,
+    entries_max: usize,
+    users_open: AtomicUsize,
+    provisional_open: AtomicUsize,
+    provisional_swept_at: AtomicI64,
+    users_swept_at: AtomicI64,
+    uncounted: AtomicU64,
+    evicted: AtomicU64,
+    provisional_refused: AtomicU64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct User {
+    pub counted: Vec<Counted>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub object: CapObject,
+    pub times: Times,
+}
+
+/// The memory stated in the module's documentation.
+const _: () = assert!(size_of::<Counted>() == 40);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Provisional {
+    pub bid: BidId,
+    pub until: Timestamp,
+}
+
+/// How much of an object's past its rules can ask for.
+#[derive(Clone, Copy, Debug)]
+struct Keep {
+    impressions: u16,
+    window_s: u32,
+}
+
+/// Since the start of the process; the first two are of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub users: usize,
+    pub provisional: usize,
+    /// Billed impressions that were not counted because the table was full.
+    pub uncounted: u64,
+    /// Users removed to make room.
+    pub evicted: u64,
+    /// Bids not made because the table of outstanding bids was full.
+    pub provisional_refused: u64,
+}
+
+/// What [`Caps::tick`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Provisional counts that ended without a notice.
+    pub provisional: usize,
+    /// Users of whom no window sees anything any more.
+    pub users: usize,
+    /// Users removed to make room, not seen for longest.
+    pub evicted: usize,
+}
+
+impl Caps {
+    /// With room for `entries_max` users and as many outstanding bids.
+    pub fn new(entries_max: usize) -> Caps {
+        let room = PROVISIONAL_ROOM * entries_max;
+        Caps {
+            users: DashMap::with_hasher_and_shard_amount(Mix::default(), SHARDS),
+            provisional: DashMap::with_capacity_and_hasher_and_shard_amount(
+                room,
+                Mix::default(),
+                PROVISIONAL_SHARDS,
+            ),
+            keeps: ArcSwapOption::empty(),
+            entries_max,
+            users_open: AtomicUsize::new(0),
+            provisional_open: AtomicUsize::new(0),
+            provisional_swept_at: AtomicI64::new(0),
+            users_swept_at: AtomicI64::new(0),
+            uncounted: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            provisional_refused: AtomicU64::new(0),
+        }
+    }
+
+    /// All rules in force, at every load of the configuration. From then on only objects with a rule are counted, as far back as
+    /// their rules look. An object that gets its first rule by a reload starts from zero.
+    pub fn set_rules(&self, rules: impl IntoIterator<Item = CapRule>) {
+        let mut keeps = HashMap::<CapObject, Keep, Mix>::default();
+        for rule in rules {
+            let keep = keeps.entry(rule.object).or_insert(Keep {
+                impressions: 1,
+                window_s: 1,
+            });
+            keep.impressions = keep.impressions.max(rule.impressions).min(IMPRESSIONS_MAX);
+            keep.window_s = keep.window_s.max(rule.window_s);
+        }
+        self.keeps.store(Some(Arc::new(keeps)));
+    }
+
+    /// `Err` is the index of the first rule that stops a bid for this user at `now`.
+    pub fn allows(&self, user: UserKey, rules: &[CapRule], now: Timestamp) -> Result<(), usize> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let Some(user) = self.users.get(&user) else {
+            return Ok(());
+        };
+        let now_s = seconds(now);
+        match rules.iter().position(|rule| user.reaches(rule, now_s)) {
+            Some(index) => Err(index),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a bid of `line_item` for this user is on its way until `until`. False, and nothing noted, where one is
+    /// outstanding at `now` already or the table is full: then do not bid.
+    pub fn provisional(
+        &self,
+        user: UserKey,
+        line_item: ObjectId,
+        bid: BidId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> bool {
+        let key = (user, CapObject::of(CapLevel::LineItem, line_item));
+        match self.provisional.entry(key) {
+            Entry::Occupied(outstanding) if now < outstanding.get().until => false,
+            Entry::Occupied(mut ended) => {
+                ended.insert(Provisional { bid, until });
+                true
+            }
+            Entry::Vacant(place) => {
+                // Relaxed, here and below: the counts bound memory and guard nothing.
+                if self.provisional_open.fetch_add(1, Ordering::Relaxed) >= self.entries_max {
+                    self.provisional_open.fetch_sub(1, Ordering::Relaxed);
+                    self.provisional_refused.fetch_add(1, Ordering::Relaxed);
+                    return false;
+                }
+                place.insert(Provisional { bid, until });
+                true
+            }
+        }
+    }
+
+    /// The bid is lost, billed or not made after all: its provisional count ends. True where it stood.
+    pub fn clear(&self, user: UserKey, line_item: ObjectId, bid: BidId) -> bool {
+        self.clear_object(user, CapObject::of(CapLevel::LineItem, line_item), bid)
+    }
+
+    /// An impression of `bid` was billed: counts it on each of `objects` (line item, creative, campaign, advertiser), and ends the
+    /// provisional count.
+    pub fn count(&self, user: UserKey, objects: &[CapObject], bid: BidId, at: Timestamp) {
+        for &object in objects {
+            self.clear_object(user, object, bid);
+        }
+        let keeps = self.keeps.load();
+        let keep_of = |object| {
+            keeps
+                .as_ref()
+                .map_or(Some(KEEP_UNKNOWN), |keeps| keeps.get(object).copied())
+        };
+        let mut kept = objects
+            .iter()
+            .filter_map(|object| Some((*object, keep_of(object)?)))
+            .peekable();
+        if kept.peek().is_none() {
+            return;
+        }
+        let mut user = match self.users.entry(user) {
+            Entry::Occupied(known) => known.into_ref(),
+            Entry::Vacant(place) => {
+                if self.users_open.fetch_add(1, Ordering::Relaxed) >= self.entries_max {
+                    self.users_open.fetch_sub(1, Ordering::Relaxed);
+                    self.uncounted.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                place.insert(User::default())
+            }
+        };
+        for (object, keep) in kept {
+            user.count(object, seconds(at), keep);
+        }
+    }
+
+    /// Removes what no rule can see any more; see [`Swept`]. Cheap when called often: it works every 10 and every 60 seconds,
+    /// or when the table is nearly full.
+    pub fn tick(&self, now: Timestamp) -> Swept {
+        let mut swept = Swept::default();
+        if due(&self.provisional_swept_at, now, PROVISIONAL_SWEEP_MS) {
+            swept.provisional = self.sweep_provisional(now);
+        }
+        if due(&self.users_swept_at, now, USERS_SWEEP_MS) {
+            swept.users = self.sweep_users(now);
+        }
+        if self.users_open.load(Ordering::Relaxed) > self.entries_max - self.entries_max / 16 {
+            swept.evicted = self.evict();
+        }
+        swept
+    }
+
+    pub fn totals(&self) -> Totals {
+        Totals {
+            users: self.users_open.load(Ordering::Relaxed),
+            provisional: self.provisional_open.load(Ordering::Relaxed),
+            uncounted: self.uncounted.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            provisional_refused: self.provisional_refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes over a user of a checkpoint; false where there is no room.
+    pub(super) fn restore_user(&self, key: UserKey, counted: Vec<Counted>) -> bool {
+        if self.users_open.load(Ordering::Relaxed) >= self.entries_max {
+            self.uncounted.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        if self.users.insert(key, User { counted }).is_none() {
+            self.users_open.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub(super) fn restore_provisional(&self, key: (UserKey, CapObject), provisional: Provisional) {
+        let room = self.provisional_open.load(Ordering::Relaxed) < self.entries_max;
+        if room && self.provisional.insert(key, provisional).is_none() {
+            self.provisional_open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn clear_object(&self, user: UserKey, object: CapObject, bid: BidId) -> bool {
+        let cleared = self
+            .provisional
+            .remove_if(&(user, object), |_, outstanding| outstanding.bid == bid);
+        if cleared.is_some() {
+            self.provisional_open.fetch_sub(1, Ordering::Relaxed);
+        }
+        cleared.is_some()
+    }
+
+    fn sweep_provisional(&self, now: Timestamp) -> usize {
+        let mut removed = 0;
+        self.provisional.retain(|_, outstanding| {
+            let open = now < outstanding.until;
+            removed += usize::from(!open);
+            open
+        });
+        self.provisional_open.fetch_sub(removed, Ordering::Relaxed);
+        removed
+    }
+
+    fn sweep_users(&self, now: Timestamp) -> usize {
+        let keeps = self.keeps.load();
+        let now_s = seconds(now);
+        let window = |object| match keeps.as_ref() {
+            Some(keeps) => keeps.get(&object).map_or(0, |keep| keep.window_s),
+            None => KEEP_UNKNOWN.window_s,
+        };
+        self.retain_users(|user| {
+            user.counted.retain_mut(|counted| {
+                // A moment `window` seconds ago is outside the window.
+                counted
+                    .times
+                    .remove_before(now_s.saturating_sub(window(counted.object)).saturating_add(1));
+                !counted.times.as_slice().is_empty()
+            });
+            !user.counted.is_empty()
+        })
+    }
+
+    /// Removes the users not seen for longest until the table is 7/8 full.
+    fn evict(&self) -> usize {
+        let mut seen: Vec<u32> = self.users.iter().map(|user| user.seen()).collect();
+        let surplus = seen.len().saturating_sub(self.entries_max - self.entries_max / 8);
+        if surplus == 0 {
+            return 0;
+        }
+        let (_, &mut last_removed, _) = seen.select_nth_unstable(surplus - 1);
+        let mut left = surplus;
+        let removed = self.retain_users(|user| {
+            let stays = left == 0 || user.seen() > last_removed;
+            left -= usize::from(!stays);
+            stays
+        });
+        self.evicted.fetch_add(removed as u64, Ordering::Relaxed);
+        removed
+    }
+
+    fn retain_users(&self, mut stays: impl FnMut(&mut User) -> bool) -> usize {
+        let mut removed = 0;
+        self.users.retain(|_, user| {
+            let stay = stays(user);
+            removed += usize::from(!stay);
+            stay
+        });
+        self.users_open.fetch_sub(removed, Ordering::Relaxed);
+        removed
+    }
+}
+
+impl User {
+    fn reaches(&self, rule: &CapRule, now_s: u32) -> bool {
+        let Some(counted) = self.counted.iter().find(|counted| counted.object == rule.object) else {
+            return false;
+        };
+        let nth = usize::from(rule.impressions.clamp(1, IMPRESSIONS_MAX));
+        counted
+            .times
+            .latest(nth)
+            .is_some_and(|at| i64::from(now_s) - i64::from(at) < i64::from(rule.window_s))
+    }
+
+    fn count(&mut self, object: CapObject, at_s: u32, keep: Keep) {
+        let known = self.counted.iter().position(|counted| counted.object == object);
+        let index = known.unwrap_or_else(|| self.place_for(object));
+        self.counted[index].times.add(at_s, usize::from(keep.impressions));
+    }
+
+    fn place_for(&mut self, object: CapObject) -> usize {
+        let fresh = Counted {
+            object,
+            times: Times::NONE,
+        };
+        if self.counted.len() < OBJECTS_PER_USER_MAX {
+            self.counted.push(fresh);
+            return self.counted.len() - 1;
+        }
+        let oldest = (0..self.counted.len())
+            .min_by_key(|&i| self.counted[i].times.latest(1))
+            .expect("not empty");
+        self.counted[oldest] = fresh;
+        oldest
+    }
+
+    /// When anything was last shown.
+    fn seen(&self) -> u32 {
+        self.counted
+            .iter()
+            .filter_map(|counted| counted.times.latest(1))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+fn due(last: &AtomicI64, now: Timestamp, every_ms: i64) -> bool {
+    // Relaxed: one control thread ticks.
+    let due = now.0 - last.load(Ordering::Relaxed) >= every_ms;
+    if due {
+        last.store(now.0, Ordering::Relaxed);
+    }
+    due
+}

@@ -1,0 +1,132 @@
+//! `outbid budgets`: the money of a running bidder, as a table or as JSON.
+
+use super::{BudgetsArguments, say};
+use anyhow::{Context, bail};
+use outbid::config::Loaded;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A bidder on the other end of a working network answers in milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const COLUMNS: [(&str, usize); 8] = [
+    ("", 34),
+    ("day limit", 12),
+    ("spent", 12),
+    ("reserved", 12),
+    ("late", 10),
+    ("free", 12),
+    ("pace", 6),
+    ("win rate", 8),
+];
+
+pub fn run(arguments: &BudgetsArguments) -> anyhow::Result<ExitCode> {
+    let loaded = arguments.folder.load()?;
+    let admin = arguments.admin.unwrap_or(loaded.settings.admin);
+    let body = get(admin, "/api/v1/budgets", &loaded)?;
+    if arguments.json {
+        say(&body)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report: Value =
+        serde_json::from_str(&body).context("the answer is not JSON: is this an outbid admin address?")?;
+    say(&table(&report))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn get(admin: SocketAddr, path: &str, loaded: &Loaded) -> anyhow::Result<String> {
+    let token = loaded.settings.admin_token.as_ref();
+    let authorization = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
+    let mut stream = TcpStream::connect_timeout(&admin, TIMEOUT).with_context(|| {
+        format!("nobody answers at {admin}; is outbid running, and is this its admin address?")
+    })?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Connection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let status = head.lines().next().unwrap_or_default();
+    if !status.contains(" 200 ") {
+        bail!("{admin}{path} answered `{status}`");
+    }
+    Ok(body.to_owned())
+}
+
+fn table(report: &Value) -> String {
+    let currency = report["currency"].as_str().unwrap_or_default();
+    let mut lines = vec![row(&COLUMNS.map(|(name, _)| name.to_owned()))];
+    for campaign in list(&report["campaigns"]) {
+        let name = format!("{} [{}]", text(&campaign["id"]), text(&campaign["status"]));
+        lines.push(row(&money_row(name, campaign, currency)));
+        for item in list(&campaign["line_items"]) {
+            lines.push(row(&money_row(
+                format!("  {}", text(&item["id"])),
+                item,
+                currency,
+            )));
+            let reasons = list(&item["no_bid_reasons"]).iter();
+            let reasons: Vec<_> = reasons
+                .map(|r| format!("{} {}", text(&r["reason"]), r["count"]))
+                .collect();
+            if !reasons.is_empty() {
+                lines.push(format!("      no bid: {}", reasons.join(", ")));
+            }
+        }
+    }
+    if report["books_open"] == Value::Bool(false) {
+        lines.push("standing by: another process holds the books, this one does not bid".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn money_row(name: String, object: &Value, currency: &str) -> [String; 8] {
+    let day = &object["money"]["day"];
+    let limit = day["limit"]
+        .as_str()
+        .map_or("none".to_owned(), |limit| format!("{limit} {currency}"));
+    let number = |value: &Value| {
+        value
+            .as_f64()
+            .map_or("-".to_owned(), |number| format!("{number:.2}"))
+    };
+    [
+        name,
+        limit,
+        text(&day["spent"]),
+        text(&day["reserved"]),
+        text(&day["late"]),
+        text(&day["free"]),
+        number(&object["money"]["pace"]),
+        number(&object["win_rate"]),
+    ]
+}
+
+fn row(cells: &[String; 8]) -> String {
+    let padded = cells
+        .iter()
+        .zip(COLUMNS)
+        .enumerate()
+        .map(|(position, (cell, (_, width)))| {
+            if position == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
+    padded.collect::<Vec<_>>().join(" ")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("-").to_owned()
+}

@@ -1,0 +1,251 @@
+//! What the command line says, and who does it.
+
+mod budgets;
+mod check;
+mod demo;
+mod model;
+mod serve;
+mod store;
+mod world;
+
+use clap::{Args, Parser, Subcommand};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An OpenRTB bidder: answers bid requests from mapped profiles, lock-free budgets and an ONNX model.
+///
+/// Without a command it serves with the settings in `config/`.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example: outbid serve --config config --listen 127.0.0.1:8080"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer bid requests (the default command).
+    #[command(
+        after_help = "Example: outbid serve --config config --listen 0.0.0.0:8080 --admin 127.0.0.1:8081"
+    )]
+    Serve(ServeArguments),
+    /// Read the configuration and list everything that is wrong with it.
+    ///
+    /// Exit codes: 0 valid, 1 problems were found.
+    #[command(after_help = "Example: outbid check --config config --effective")]
+    Check(CheckArguments),
+    /// Build and read profile stores.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Show every campaign and line item with its money, as a running bidder has it.
+    #[command(after_help = "Example: outbid budgets --admin 127.0.0.1:8081 --json")]
+    Budgets(BudgetsArguments),
+    /// Work with models: the ads they see, training rows, promotion.
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+#[derive(Args, Clone)]
+struct ConfigFolder {
+    /// The configuration folder.
+    #[arg(long, value_name = "DIR", default_value = "config")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct ServeArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// Answer bids and notices here instead of at `listen` of outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Serve health, metrics and the API here instead of at `admin` of outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+}
+
+impl Default for ServeArguments {
+    fn default() -> Self {
+        ServeArguments {
+            folder: ConfigFolder {
+                config: "config".into(),
+            },
+            listen: None,
+            admin: None,
+        }
+    }
+}
+
+#[derive(Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// Print every line item with its inherited values filled in.
+    #[arg(long)]
+    effective: bool,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum StoreCommand {
+    /// Build a profile store from CSV and JSON lines.
+    ///
+    /// The output appears whole or not at all. Memory is bounded whatever the size of the input.
+    #[command(
+        after_help = "Example: outbid store build --input users.csv --input more.jsonl --output data/profiles.store"
+    )]
+    Build(StoreBuildArguments),
+    /// Show one profile.
+    #[command(after_help = "Example: outbid store get data/profiles.store buyeruid:u-000001")]
+    Get(StoreGetArguments),
+}
+
+#[derive(Args)]
+struct StoreBuildArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// `.csv`, `.jsonl`, `.ndjson` or `.json` (lines); of two profiles with one id the later one counts.
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    input: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Refuse the whole input when any line is bad.
+    #[arg(long)]
+    strict: bool,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct StoreGetArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// `NAMESPACE:ID`: buyeruid, ifa, the source of an extended id, or exchange:NAME. Without a namespace: buyeruid.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct BudgetsArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum ModelCommand {
+    /// Print every ad of the configuration as the model sees it, one JSON object a line.
+    #[command(after_help = "Example: outbid model candidates --config config > ads.jsonl")]
+    Candidates(ConfigFolder),
+    /// Turn labelled impressions into a training matrix with exactly the features that are served.
+    #[command(
+        after_help = "Example: outbid model rows --schema models/registry/ctr/1/schema.toml --input rows.ndjson \
+                      --store data/profiles.store --candidates ads.jsonl --output rows.bin"
+    )]
+    Rows(ModelRowsArguments),
+    /// Load a model as serving would: hash, schema, graph, parity with training, warm-up.
+    #[command(after_help = "Example: outbid model check models/registry/ctr/1")]
+    Check(ModelCheckArguments),
+    /// Make a model the active one. Refused without a passing gate that belongs to it.
+    #[command(after_help = "Example: outbid model promote ctr/2 --config config")]
+    Promote(ModelPromoteArguments),
+}
+
+#[derive(Args)]
+struct ModelRowsArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    #[arg(long, value_name = "FILE")]
+    schema: PathBuf,
+    /// JSON lines: time_ms, exchange, imp, line_item, creative, click, conversion, request.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The profiles to look users up in.
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+    /// As printed by `outbid model candidates`.
+    #[arg(long, value_name = "FILE")]
+    candidates: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Args)]
+struct ModelCheckArguments {
+    /// The folder of one version.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ModelPromoteArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// `NAME/VERSION` in the registry.
+    #[arg(value_name = "MODEL")]
+    model: String,
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments
+        .command
+        .unwrap_or_else(|| Command::Serve(ServeArguments::default()))
+    {
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Store(StoreCommand::Build(arguments)) => store::build(&arguments),
+        Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
+        Command::Budgets(arguments) => budgets::run(&arguments),
+        Command::Model(ModelCommand::Candidates(folder)) => model::candidates(&folder),
+        Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),
+        Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
+        Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
+    }
+}
+
+/// Writes to standard output. Whoever reads it may stop before the end, as `head` does: that is no error.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+impl ConfigFolder {
+    /// The valid configuration, or all of its problems as one error.
+    fn load(&self) -> anyhow::Result<outbid::config::Loaded> {
+        let loaded = outbid::config::load(
+            &self.config,
+            &|name| std::env::var(name).ok(),
+            outbid::server::now(),
+        );
+        loaded.map_err(|problems| {
+            anyhow::anyhow!(
+                "the configuration in {} cannot be used:\n{problems}",
+                self.config.display()
+            )
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Who the request is for: consent first, then the user's key, then one profile.
+
+use crate::openrtb::privacy::{Consent, UserIdSource, user_ids};
+use crate::openrtb::request::Request;
+use crate::store::campaigns::user_hour;
+use crate::store::profiles::{Profile, Profiles};
+use crate::units::{HourOfWeek, Timestamp, UserKey, UserKeySecret};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+
+/// Ids of one request that are looked up; a request with more is not more one person.
+const IDS_MAX: usize = 4;
+
+/// Where users are looked up, and how.
+#[derive(Clone)]
+pub struct People {
+    pub profiles: Arc<Profiles>,
+    pub secret: UserKeySecret,
+    /// Sources of extended ids that are used, in order; empty = all.
+    pub eid_sources: Vec<String>,
+    /// Where neither request nor profile tells the user's time zone.
+    pub time_zone: TimeZone,
+}
+
+/// What may be known of the user. Without consent there is no key and no profile, whatever the request says.
+#[derive(Clone, Copy)]
+pub struct Audience<'s> {
+    pub consent: Consent,
+    /// Of the first id that the request gives.
+    pub key: Option<UserKey>,
+    /// Of the first id that has one.
+    pub profile: Option<Profile<'s>>,
+    /// In the user's own time zone.
+    pub hour: HourOfWeek,
+}
+
+/// What is kept of an audience after the decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub key: Option<UserKey>,
+    pub looked_up: bool,
+    pub has_profile: bool,
+    pub consent: Option<Consent>,
+}
+
+impl People {
+    /// `exchange_namespace` is that of the exchange's own user ids: `exchange:NAME`.
+    pub fn find(&self, request: &Request, exchange_namespace: &str, now: Timestamp) -> Audience<'_> {
+        let consent = Consent::decide(request);
+        let (mut key, mut profile) = (None, None);
+        for id in user_ids(request, consent, &self.eid_sources).take(IDS_MAX) {
+            let namespace = match id.source {
+                UserIdSource::BuyerUid => "buyeruid",
+                UserIdSource::Eid(source) => source,
+                UserIdSource::Ifa => "ifa",
+                UserIdSource::Exchange => exchange_namespace,
+            };
+            let this = UserKey::of(&self.secret, namespace, id.id);
+            key = key.or(Some(this));
+            profile = self.profiles.get(this);
+            if profile.is_some() {
+                break;
+            }
+        }
+        let hour = user_hour(request, profile.as_ref(), self.utc_offset_min(now), now);
+        Audience {
+            consent,
+            key,
+            profile,
+            hour,
+        }
+    }
+
+    /// Minutes that the default time zone is ahead of UTC at `now`; a time that no calendar holds reads as 1970.
+    fn utc_offset_min(&self, now: Timestamp) -> i32 {
+        let at = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
+        self.time_zone.to_offset(at).seconds() / 60
+    }
+}
+
+impl Audience<'_> {
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            key: self.key,
+            looked_up: self.key.is_some(),
+            has_profile: self.profile.is_some(),
+            consent: Some(self.consent),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The bid decision: request, snapshot and live state in, bids out.
+//!
+//! `bid` is synchronous, does no I/O, reads no clock, allocates nothing of its own once its scratch has grown, and
+//! cannot fail: no bid is a value with a reason. Same inputs and same live state, same decision.
+//!
+//! The files follow the request: `audience` (consent, user, profile) → `target` (line items and creatives that may
+//! answer) → `score` (the model) → `price` (value, deal, floor) → `choose` (the best per imp, money last).
+
+mod audience;
+mod choose;
+mod exchange;
+mod live;
+mod price;
+mod score;
+mod scratch;
+mod snapshot;
+mod target;
+
+pub use audience::{Audience, People, Summary};
+pub use choose::Bid;
+pub use exchange::ExchangeTerms;
+pub use live::{LineItemStats, Live, QpsWindow};
+pub use scratch::{Candidate, ContextRow, Floor, Funnel, Scratch};
+pub use snapshot::{Parts, Ready, Snapshot, template};
+
+use crate::openrtb::request::Request;
+use crate::store::rates::Rate;
+use crate::telemetry::{Reason, Stage};
+use crate::units::{BidId, Currency, Timestamp};
+
+/// What a decision depends on beyond request, snapshot and live state.
+pub struct Turn<'t> {
+    pub now: Timestamp,
+    /// Breaks ties and rotates creatives.
+    pub seed: u64,
+    /// Line items scored, over all imps (K).
+    pub candidates_max: usize,
+    pub next_id: &'t mut dyn FnMut() -> BidId,
+    /// Called as each stage ends; whoever wants times reads a clock there.
+    pub lap: &'t mut dyn FnMut(Stage),
+}
+
+/// What came of a request. The bids stand in [`Scratch::bids`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    Bids(Terms),
+    /// The last step that anything reached, as nothing got further.
+    NoBid(Reason),
+}
+
+/// The terms of a response.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    pub currency: Currency,
+    /// Accounting units per unit of `currency`.
+    pub rate: Rate,
+}
+
+/// Decides on one request. Whatever money it takes is held for the bids that it leaves in `scratch`.
+pub fn bid(
+    request: &Request,
+    exchange: &ExchangeTerms,
+    snapshot: &Snapshot,
+    live: &Live,
+    scratch: &mut Scratch,
+    turn: &mut Turn,
+) -> Outcome {
+    scratch.clear();
+    let terms = match exchange.accept(request, snapshot, turn.now) {
+        Ok(terms) => terms,
+        Err(reason) => return Outcome::NoBid(reason),
+    };
+    let audience = snapshot.people.find(request, &exchange.user_namespace, turn.now);
+    scratch.audience = audience.summary();
+    target::gather(request, exchange, snapshot, live, &audience, scratch, turn);
+    (turn.lap)(Stage::Target);
+    score::score(request, exchange, snapshot, &audience, scratch, turn);
+    (turn.lap)(Stage::Score);
+    price::price(request, exchange, snapshot, &audience, scratch, turn);
+    choose::choose(request, exchange, snapshot, live, terms, scratch, turn);
+    (turn.lap)(Stage::Price);
+    if scratch.bids.is_empty() {
+        return Outcome::NoBid(scratch.funnel.last().unwrap_or(Reason::Unmatched));
+    }
+    Outcome::Bids(terms)
+}

@@ -1,0 +1,342 @@
+//! The immutable world that one request sees: campaigns, markup, profiles, model, rates and exchanges, made whole
+//! before it is shown, replaced whole on a reload.
+
+use super::{ExchangeTerms, LineItemStats, Live, People};
+use crate::caps::{CapLevel, CapObject, CapRule};
+use crate::creative::{self, Template};
+use crate::pacing::{Account, AccountKind};
+use crate::store::campaigns::definition::{self, Ad, Definitions};
+use crate::store::campaigns::{Campaigns, LineItem};
+use crate::store::exchange::Exchange;
+use crate::store::models::{CandidateInput, CandidateRow, Model};
+use crate::store::rates::Rates;
+use crate::units::{Cpm, Nanos, ObjectId, Timestamp};
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a snapshot is made from.
+pub struct Parts {
+    pub definitions: Definitions,
+    pub exchanges: Vec<Exchange>,
+    pub rates: Rates,
+    pub people: People,
+    pub model: Arc<Model>,
+    /// `NAME/VERSION`.
+    pub model_name: String,
+    /// Base of the URLs that go out with bids.
+    pub public_url: String,
+    /// Of the configuration's files: equal hashes, equal configuration.
+    pub hash: u64,
+}
+
+pub struct Snapshot {
+    pub campaigns: Campaigns,
+    /// Parallel to [`Campaigns::creatives`].
+    pub templates: Vec<Template>,
+    /// Parallel to [`Campaigns::line_items`].
+    pub ready: Vec<Ready>,
+    pub rates: Rates,
+    pub people: People,
+    pub model: Arc<Model>,
+    pub model_name: String,
+    pub public_url: String,
+    /// Our own URLs are https.
+    pub secure_urls: bool,
+    pub hash: u64,
+    /// Parallel to [`Campaigns::advertisers`].
+    zones: Vec<TimeZone>,
+    exchanges: BTreeMap<String, ExchangeTerms>,
+}
+
+/// A line item with what the path needs of the parts that outlive snapshots.
+pub struct Ready {
+    pub account: Arc<Account>,
+    pub campaign_account: Arc<Account>,
+    pub stats: Arc<LineItemStats>,
+    /// Of the line item and all above it.
+    pub caps: Vec<CapRule>,
+    /// Of each creative, parallel to `LineItem::creatives`.
+    pub creative_caps: Vec<Vec<CapRule>>,
+    /// One per creative: the ad as the model sees it.
+    pub rows: Vec<CandidateRow>,
+    pub roadblock: bool,
+}
+
+impl Snapshot {
+    /// Compiles everything and tells the budgets their limits. Nothing is refilled.
+    ///
+    /// # Errors
+    /// What makes the parts unusable together.
+    pub fn build(parts: Parts, live: &Live, now: Timestamp) -> Result<Snapshot, Vec<String>> {
+        let campaigns = Campaigns::compile(parts.definitions)?;
+        let templates: Vec<_> = campaigns
+            .creatives()
+            .iter()
+            .map(|c| template(&c.definition))
+            .collect();
+        let problems: Vec<String> = campaigns
+            .creatives()
+            .iter()
+            .zip(&templates)
+            .flat_map(|(creative, template)| {
+                let id = &creative.definition.id;
+                template
+                    .problems()
+                    .into_iter()
+                    .map(move |problem| format!("creative {id:?}: {problem}"))
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let zones = zones(&campaigns)?;
+        let ready = ready_all(&campaigns, &zones, &parts.model, live, now);
+        live.caps.set_rules(ready.iter().flat_map(Ready::cap_rules));
+        let exchanges = parts.exchanges.into_iter().map(|exchange| {
+            let qps = live.qps(&exchange.name);
+            (exchange.name.clone(), ExchangeTerms::new(exchange, qps))
+        });
+        Ok(Snapshot {
+            exchanges: exchanges.collect(),
+            secure_urls: parts.public_url.starts_with("https://"),
+            public_url: parts.public_url,
+            templates,
+            ready,
+            campaigns,
+            rates: parts.rates,
+            people: parts.people,
+            model: parts.model,
+            model_name: parts.model_name,
+            zones,
+            hash: parts.hash,
+        })
+    }
+
+    pub fn exchange(&self, name: &str) -> Option<&ExchangeTerms> {
+        self.exchanges.get(name)
+    }
+
+    /// By name.
+    pub fn exchanges(&self) -> impl Iterator<Item = &ExchangeTerms> {
+        self.exchanges.values()
+    }
+
+    /// The day of `at` in an advertiser's time zone, days since 1970.
+    pub fn local_day(&self, advertiser: usize, at: Timestamp) -> u16 {
+        let zone = &self.zones[advertiser];
+        let seconds = at.0.div_euclid(1000) + i64::from(zone.to_offset(instant(at)).seconds());
+        seconds.div_euclid(86_400).clamp(0, u16::MAX.into()) as u16
+    }
+
+    /// The share of an advertiser's day that is over at `now`, 0..1; days of 23 and 25 hours count as they are.
+    pub fn day_gone(&self, advertiser: usize, now: Timestamp) -> f64 {
+        let local = instant(now).to_zoned(self.zones[advertiser].clone());
+        let (Ok(start), Ok(end)) = (
+            local.start_of_day(),
+            local.tomorrow().and_then(|next| next.start_of_day()),
+        ) else {
+            return 0.0;
+        };
+        let (start, end) = (
+            start.timestamp().as_millisecond(),
+            end.timestamp().as_millisecond(),
+        );
+        (now.0 - start) as f64 / (end - start) as f64
+    }
+}
+
+/// A time that no calendar holds reads as 1970.
+fn instant(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+}
+
+impl Ready {
+    /// A cheap look before work is put into a bid. The price is not known yet: a quarter of the prior must be there.
+    pub fn has_free(&self, prior: Cpm, now: Timestamp) -> bool {
+        let amount = Nanos(prior.per_impression().0 / 4);
+        self.account.has_free(amount, now) && self.campaign_account.has_free(amount, now)
+    }
+
+    fn cap_rules(&self) -> impl Iterator<Item = CapRule> + '_ {
+        self.caps
+            .iter()
+            .chain(self.creative_caps.iter().flatten())
+            .copied()
+    }
+
+    pub fn accounts(&self) -> [&Account; 2] {
+        [&self.account, &self.campaign_account]
+    }
+
+    pub fn shares_a_cap_with(&self, other: &Ready) -> bool {
+        self.caps
+            .iter()
+            .any(|rule| other.caps.iter().any(|theirs| theirs.object == rule.object))
+    }
+}
+
+fn zones(campaigns: &Campaigns) -> Result<Vec<TimeZone>, Vec<String>> {
+    let zone =
+        |name: &String| TimeZone::get(name).map_err(|error| vec![format!("time zone {name:?}: {error}")]);
+    campaigns
+        .advertisers()
+        .iter()
+        .map(|advertiser| zone(&advertiser.definition.time_zone))
+        .collect()
+}
+
+fn ready_all(
+    campaigns: &Campaigns,
+    zones: &[TimeZone],
+    model: &Model,
+    live: &Live,
+    now: Timestamp,
+) -> Vec<Ready> {
+    let accounts: Vec<_> = campaigns
+        .campaigns()
+        .iter()
+        .map(|campaign| {
+            let (name, zone) = (&campaign.definition.id, &zones[campaign.advertiser]);
+            let account = live
+                .budgets
+                .account(campaign.account, name, AccountKind::Campaign, zone, now);
+            account.set_limits(campaign.definition.budget, now);
+            account
+        })
+        .collect();
+    let ready = |item: &LineItem| {
+        let name = item.definition.part_of.as_ref().unwrap_or(&item.definition.id);
+        let zone = &zones[item.advertiser];
+        let account = live
+            .budgets
+            .account(item.account, name, AccountKind::LineItem, zone, now);
+        account.set_limits(item.definition.budget, now);
+        ready_one(
+            campaigns,
+            item,
+            model,
+            live,
+            account,
+            accounts[item.campaign].clone(),
+        )
+    };
+    campaigns.line_items().iter().map(ready).collect()
+}
+
+fn ready_one(
+    campaigns: &Campaigns,
+    item: &LineItem,
+    model: &Model,
+    live: &Live,
+    account: Arc<Account>,
+    campaign_account: Arc<Account>,
+) -> Ready {
+    let advertiser = &campaigns.advertisers()[item.advertiser];
+    let campaign = &campaigns.campaigns()[item.campaign];
+    let creatives = || {
+        item.creatives
+            .iter()
+            .map(|&position| &campaigns.creatives()[position as usize])
+    };
+    let rows = creatives()
+        .map(|creative| {
+            let input = CandidateInput::of(
+                &advertiser.definition,
+                &campaign.definition,
+                &item.definition,
+                &creative.definition,
+            );
+            model.candidate_row(&input)
+        })
+        .collect();
+    let rule = |cap: &definition::Cap, id: ObjectId| CapRule {
+        object: CapObject::of(cap_level(cap.level), id),
+        impressions: cap.impressions,
+        window_s: cap.window_s,
+    };
+    let (per_creative, above): (Vec<_>, Vec<_>) = item
+        .definition
+        .caps
+        .iter()
+        .partition(|cap| cap.level == definition::CapLevel::Creative);
+    let id_at = |level: definition::CapLevel| match level {
+        definition::CapLevel::Advertiser => advertiser.id,
+        definition::CapLevel::Campaign => campaign.id,
+        definition::CapLevel::LineItem | definition::CapLevel::Creative => item.counted_as,
+    };
+    Ready {
+        account,
+        campaign_account,
+        stats: live.stats(item.account),
+        caps: above.into_iter().map(|cap| rule(cap, id_at(cap.level))).collect(),
+        creative_caps: creatives()
+            .map(|c| per_creative.iter().map(|cap| rule(cap, c.id)).collect())
+            .collect(),
+        rows,
+        roadblock: item.definition.roadblock,
+    }
+}
+
+fn cap_level(level: definition::CapLevel) -> CapLevel {
+    match level {
+        definition::CapLevel::Creative => CapLevel::Creative,
+        definition::CapLevel::LineItem => CapLevel::LineItem,
+        definition::CapLevel::Campaign => CapLevel::Campaign,
+        definition::CapLevel::Advertiser => CapLevel::Advertiser,
+    }
+}
+
+/// The markup of a configured creative.
+pub fn template(creative: &definition::Creative) -> Template {
+    let landing_url = creative.landing_url.clone();
+    let apis = creative.apis.clone();
+    match &creative.ad {
+        Ad::Banner(ad) => Template::banner(creative::BannerSpec {
+            html: ad.html.clone(),
+            w: ad.w,
+            h: ad.h,
+            btype: ad.btype,
+            apis,
+            landing_url,
+        }),
+        Ad::Video(ad) => Template::video(creative::VideoSpec {
+            creative_id: creative.id.clone(),
+            title: ad.title.clone(),
+            duration_s: ad.duration_s,
+            w: ad.w,
+            h: ad.h,
+            skip_after_s: ad.skip_after_s,
+            media: ad.media.iter().map(media_file).collect(),
+            apis,
+            landing_url,
+        }),
+        Ad::Native(ad) => Template::native(creative::NativeSpec {
+            title: ad.title.clone(),
+            images: ad.images.iter().map(native_image).collect(),
+            data: ad.data.clone(),
+            privacy_url: ad.privacy_url.clone(),
+            apis,
+            landing_url,
+        }),
+    }
+}
+
+fn media_file(media: &definition::MediaFile) -> creative::MediaFile {
+    creative::MediaFile {
+        url: media.url.clone(),
+        mime: media.mime.clone(),
+        bitrate_kbps: media.bitrate_kbps,
+        w: media.w,
+        h: media.h,
+    }
+}
+
+fn native_image(image: &definition::NativeImage) -> creative::NativeImage {
+    creative::NativeImage {
+        kind: image.kind,
+        url: image.url.clone(),
+        w: image.w,
+        h: image.h,
+    }
+}

@@ -1,0 +1,386 @@
+//! All accounts and all holds: what the bid path, the bookkeeper and the control thread ask of money.
+//! `reserve` takes no lock and allocates nothing; `commit` locks one of 256 shards of the hold table for one insertion.
+
+use super::account::{Account, AccountKind, AccountView, Control, Scope};
+use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken};
+use super::kernel::Column;
+use crate::units::{AccountId, BidId, Nanos, Timestamp};
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A line item and its campaign, and room for two budgets that several campaigns share.
+pub const ACCOUNTS_PER_BID_MAX: usize = 4;
+
+/// See the [module](super). One per process, outside every snapshot: a reload can never refill it.
+pub struct Budgets {
+    accounts: RwLock<Accounts>,
+    pub(super) holds: Holds,
+}
+
+#[derive(Default)]
+struct Accounts {
+    by_id: HashMap<AccountId, u32>,
+    all: Vec<Arc<Account>>,
+}
+
+/// Which limit refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Index into the accounts asked.
+    pub account: usize,
+    pub scope: Scope,
+}
+
+/// Why a reservation did not become a hold. Its money is free again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHeld {
+    /// The hold table is at its bound.
+    Full,
+    /// There is a hold of this bid id already: bid ids are used once.
+    Known,
+}
+
+/// Money taken for a bid that is about to be made. Dropped without [`commit`](Reservation::commit) it gives itself back.
+#[must_use = "dropping a reservation gives its money back"]
+pub struct Reservation<'a> {
+    budgets: &'a Budgets,
+    accounts: [Option<&'a Account>; ACCOUNTS_PER_BID_MAX],
+    amount: Nanos,
+    at: Timestamp,
+}
+
+/// A billable event, from the notice's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booking<'a> {
+    /// The accounts of the reservation: line item, campaign.
+    pub accounts: &'a [AccountId],
+    pub bid_at: Timestamp,
+    pub reserved: Nanos,
+    /// What the exchange charges.
+    pub price: Nanos,
+}
+
+/// How a booking was counted; `on_time + late` is its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Within the hold.
+    pub on_time: Nanos,
+    /// Above the hold, or without one.
+    pub late: Nanos,
+    /// The part of `late` that some limit had no free money for (the largest over all limits). Above zero: alarm.
+    pub debt: Nanos,
+}
+
+/// What [`Budgets::tick`] freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    pub count: usize,
+    pub amount: Nanos,
+}
+
+impl Budgets {
+    /// With room for `holds_max` holds: bids a second × bid share × seconds until a win is known, and then some.
+    /// A hold takes about 250 bytes of room.
+    pub fn new(holds_max: usize) -> Budgets {
+        Budgets {
+            accounts: RwLock::default(),
+            holds: Holds::new(holds_max),
+        }
+    }
+
+    /// The account `id`, made on first sight without limits (see [`Account::set_limits`]). Of one that exists only the name,
+    /// the kind and the zone (from the next period not yet prepared) are changed: nothing is refilled.
+    pub fn account(
+        &self,
+        id: AccountId,
+        name: &str,
+        kind: AccountKind,
+        zone: &TimeZone,
+        now: Timestamp,
+    ) -> Arc<Account> {
+        let account = self.open_account(id, || Control::new(name, kind, zone), now);
+        let mut control = account.control();
+        if control.name != name || control.kind != kind || control.zone != *zone {
+            let limits = control.limits;
+            *control = Control {
+                limits,
+                ..Control::new(name, kind, zone)
+            };
+        }
+        drop(control);
+        account
+    }
+
+    /// Takes `amount` on every limit of every account, or nothing. At most [`ACCOUNTS_PER_BID_MAX`] accounts; `amount` ≥ 0.
+    pub fn reserve<'a>(
+        &'a self,
+        accounts: &[&'a Account],
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Reservation<'a>, Refused> {
+        assert!(
+            accounts.len() <= ACCOUNTS_PER_BID_MAX,
+            "a bid has a line item, a campaign and few shared budgets"
+        );
+        debug_assert!(amount >= Nanos::ZERO);
+        let mut frames = [const { None }; ACCOUNTS_PER_BID_MAX];
+        for (frame, account) in frames.iter_mut().zip(accounts) {
+            *frame = Some(account.look());
+        }
+        let mut counters = [None; 3 * ACCOUNTS_PER_BID_MAX];
+        for (index, (account, frame)) in accounts.iter().zip(frames.iter().flatten()).enumerate() {
+            let found = account.counters(frame, now).map_err(|scope| Refused {
+                account: index,
+                scope,
+            })?;
+            counters[3 * index..][..3].copy_from_slice(&found.map(Some));
+        }
+        let refused = |place: usize| Refused {
+            account: place / 3,
+            scope: Scope::ALL[place % 3],
+        };
+        // A look at all limits first: where one is used up, none is taken and given back.
+        if let Some(place) = counters
+            .iter()
+            .flatten()
+            .position(|counter| !counter.has_free(amount.0))
+        {
+            return Err(refused(place));
+        }
+        for (place, counter) in counters.iter().flatten().enumerate() {
+            if !counter.try_take(amount.0) {
+                counters[..place]
+                    .iter()
+                    .flatten()
+                    .for_each(|taken| taken.give_back(amount.0));
+                return Err(refused(place));
+            }
+        }
+        let mut taken = [None; ACCOUNTS_PER_BID_MAX];
+        taken[..accounts.len()]
+            .iter_mut()
+            .zip(accounts)
+            .for_each(|(place, &account)| *place = Some(account));
+        Ok(Reservation {
+            budgets: self,
+            accounts: taken,
+            amount,
+            at: now,
+        })
+    }
+
+    /// A win is known: the hold now ends at `until`. False where there is no hold (any more).
+    pub fn win(&self, bid: BidId, until: Timestamp) -> bool {
+        self.holds.move_end(bid, until)
+    }
+
+    /// A loss is known: the held amount is free again. `None` where there is no hold (any more).
+    pub fn release(&self, bid: BidId) -> Option<Nanos> {
+        let hold = self.holds.remove(bid)?;
+        self.give_back(&hold);
+        Some(hold.amount)
+    }
+
+    /// True while money is held for this bid.
+    pub fn is_held(&self, bid: BidId) -> bool {
+        self.holds.contains(bid)
+    }
+
+    pub fn holds_open(&self) -> usize {
+        self.holds.open()
+    }
+
+    /// Books a billable event in full: within its hold on time, the rest late. The hold is used up.
+    ///
+    /// The caller sees to it that a bid id is settled once; a second settlement finds no hold and is booked late.
+    /// Prices below zero count as zero.
+    pub fn settle(&self, bid: BidId, booking: &Booking<'_>) -> Settled {
+        match self.holds.remove(bid) {
+            Some(hold) => self.settle_hold(&hold, booking.price),
+            None => self.charge(booking, booking.price.max(Nanos::ZERO)),
+        }
+    }
+
+    /// [`settle`](Budgets::settle) when the books are read again after a restart: `was_held` says whether there was a hold when
+    /// the event came. The hold may be one made after the last checkpoint, and so not known here; the booking is on time all the same.
+    pub fn settle_again(&self, bid: BidId, booking: &Booking<'_>, was_held: bool) -> Settled {
+        if !was_held || self.holds.contains(bid) {
+            return self.settle(bid, booking);
+        }
+        let price = booking.price.max(Nanos::ZERO);
+        let on_time = price.min(booking.reserved);
+        for account in self.named(booking) {
+            account.at(booking.bid_at, |counter| counter.book(on_time.0));
+        }
+        let above = self.charge(booking, price - on_time);
+        Settled { on_time, ..above }
+    }
+
+    /// Rolls hours and days, carries debt over, and frees holds that ended at or before `now` (a bounded number: of N holds
+    /// all within N / 65,536 + 1 calls). For one control thread, about ten times a second.
+    pub fn tick(&self, now: Timestamp) -> Expired {
+        for account in self.all_accounts() {
+            account.tick(now);
+        }
+        let mut expired = Expired::default();
+        self.holds.sweep(now, |_, hold| {
+            self.give_back(&hold);
+            expired.count += 1;
+            expired.amount += hold.amount;
+        });
+        expired
+    }
+
+    /// All accounts in the order of their making, with the hour and day around `now`.
+    pub fn views(&self, now: Timestamp) -> Vec<AccountView> {
+        self.all_accounts()
+            .iter()
+            .map(|account| account.view(now))
+            .collect()
+    }
+
+    pub(super) fn open_account(
+        &self,
+        id: AccountId,
+        control: impl FnOnce() -> Control,
+        now: Timestamp,
+    ) -> Arc<Account> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&index) = accounts.by_id.get(&id) {
+            return accounts.all[index as usize].clone();
+        }
+        let index = u32::try_from(accounts.all.len()).expect("fewer accounts than 2^32");
+        let account = Arc::new(Account::new(id, index, control(), now));
+        accounts.by_id.insert(id, index);
+        accounts.all.push(account.clone());
+        account
+    }
+
+    pub(super) fn all_accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .all
+            .clone()
+    }
+
+    pub(super) fn index_of(&self, id: AccountId) -> Option<u32> {
+        self.accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_id
+            .get(&id)
+            .copied()
+    }
+
+    /// Accounts by index, for as long as `act` runs.
+    pub(super) fn each_of(&self, indexes: &AccountIndexes, mut act: impl FnMut(&Account)) {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        for &index in indexes.iter().filter(|&&index| index != NO_ACCOUNT) {
+            act(&accounts.all[index as usize]);
+        }
+    }
+
+    fn settle_hold(&self, hold: &Hold, price: Nanos) -> Settled {
+        let price = price.max(Nanos::ZERO);
+        let on_time = price.min(hold.amount);
+        let late = price - on_time;
+        let mut debt = 0;
+        self.each_of(&hold.accounts, |account| {
+            account.at(hold.at, |counter| {
+                counter.settle(hold.amount.0, on_time.0);
+                if late > Nanos::ZERO {
+                    debt = debt.max(counter.charge(late.0, Column::Late));
+                }
+            });
+        });
+        Settled {
+            on_time,
+            late,
+            debt: Nanos(debt),
+        }
+    }
+
+    fn charge(&self, booking: &Booking<'_>, late: Nanos) -> Settled {
+        let mut debt = 0;
+        if late > Nanos::ZERO {
+            for account in self.named(booking) {
+                account.at(booking.bid_at, |counter| {
+                    debt = debt.max(counter.charge(late.0, Column::Late))
+                });
+            }
+        }
+        Settled {
+            on_time: Nanos::ZERO,
+            late,
+            debt: Nanos(debt),
+        }
+    }
+
+    fn give_back(&self, hold: &Hold) {
+        self.each_of(&hold.accounts, |account| {
+            account.at(hold.at, |counter| counter.give_back(hold.amount.0));
+        });
+    }
+
+    /// The accounts of a booking. One that no configuration has named (any more) is opened under its id: nothing is lost.
+    fn named<'a>(&'a self, booking: &'a Booking<'_>) -> impl Iterator<Item = Arc<Account>> + 'a {
+        booking.accounts.iter().enumerate().map(|(place, &id)| {
+            let kind = if place == 0 {
+                AccountKind::LineItem
+            } else {
+                AccountKind::Campaign
+            };
+            let control = || Control::new(&format!("{:016x}", id.0), kind, &TimeZone::UTC);
+            self.open_account(id, control, booking.bid_at)
+        })
+    }
+}
+
+impl Control {
+    pub(super) fn new(name: &str, kind: AccountKind, zone: &TimeZone) -> Control {
+        Control {
+            name: name.to_owned(),
+            kind,
+            zone: zone.clone(),
+            limits: None,
+        }
+    }
+}
+
+impl Reservation<'_> {
+    /// The bid is made: the money is held for it until `until`, unless a notice comes first.
+    pub fn commit(mut self, bid: BidId, until: Timestamp) -> Result<(), NotHeld> {
+        let accounts = self
+            .accounts
+            .map(|account| account.map_or(NO_ACCOUNT, |account| account.index));
+        let hold = Hold {
+            accounts,
+            amount: self.amount,
+            at: self.at,
+            until,
+        };
+        match self.budgets.holds.insert(bid, hold) {
+            Ok(()) => {
+                // The hold owns the money now.
+                self.accounts = [None; ACCOUNTS_PER_BID_MAX];
+                Ok(())
+            }
+            Err(NotTaken::Full) => Err(NotHeld::Full),
+            Err(NotTaken::Known) => Err(NotHeld::Known),
+        }
+    }
+
+    pub fn amount(&self) -> Nanos {
+        self.amount
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        for account in self.accounts.iter().flatten() {
+            account.at(self.at, |counter| counter.give_back(self.amount.0));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The counter behind one limit: all money committed against it in one atomic word.
+//! `try_take` never lifts `committed` above `limit`; whatever is taken is later given back, settled or still reserved.
+//!
+//! Amounts are nanos as plain integers, so that this file compiles by itself under loom (`loom/` in the root).
+//!
+//! Orderings. Each decision is made on one word by compare-and-swap, and the total modification order of a single
+//! word needs no more than `Relaxed`; no other memory is published through it. Columns that explain
+//! `committed` (`spent`, `late`, `carried`) are raised with `Release` after it and read with `Acquire` before it, so that a reader
+//! never sees a booking whose money is not yet in `committed`.
+
+use super::atomic::{AtomicI64, Ordering};
+
+/// No limit. The sum of all bookings stays below: 9 billion units of the currency.
+pub const UNLIMITED: i64 = i64::MAX;
+
+/// One limit over one period. A cache line of its own, so that two periods or accounts never share one.
+#[repr(align(64))]
+#[derive(Debug)]
+pub struct Counter {
+    limit: AtomicI64,
+    /// spent + late + carried + reserved.
+    committed: AtomicI64,
+    spent: AtomicI64,
+    late: AtomicI64,
+    carried: AtomicI64,
+    /// What late and carried bookings found no free money for, ever; see [`Reading::debt`].
+    debt: AtomicI64,
+}
+
+/// What else than a reservation can be charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Above a hold or after it.
+    Late,
+    /// Debt of the period before.
+    Carried,
+}
+
+/// One look at a counter. Columns are read one after the other while others write: exact when nobody does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    pub limit: i64,
+    pub spent: i64,
+    pub late: i64,
+    pub carried: i64,
+    /// Debt that money freed since then has not covered.
+    pub debt: i64,
+    pub reserved: i64,
+    pub free: i64,
+}
+
+/// What survives a restart; reservations are counted again from their holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    pub spent: i64,
+    pub late: i64,
+    pub carried: i64,
+    /// As recorded, covered or not.
+    pub debt: i64,
+}
+
+impl Counter {
+    pub fn new(limit: i64) -> Counter {
+        Counter {
+            limit: AtomicI64::new(limit),
+            committed: AtomicI64::new(0),
+            spent: AtomicI64::new(0),
+            late: AtomicI64::new(0),
+            carried: AtomicI64::new(0),
+            debt: AtomicI64::new(0),
+        }
+    }
+
+    /// Takes `amount` if the limit leaves it free. A limit that is being lowered at this moment may count or not.
+    pub fn try_take(&self, amount: i64) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let mut committed = self.committed.load(Ordering::Relaxed);
+        loop {
+            match committed.checked_add(amount) {
+                Some(after) if after <= limit => {
+                    let swap = (Ordering::Relaxed, Ordering::Relaxed);
+                    match self
+                        .committed
+                        .compare_exchange_weak(committed, after, swap.0, swap.1)
+                    {
+                        Ok(_) => return true,
+                        Err(now) => committed = now,
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// A hint without a promise: the next moment may take it.
+    pub fn has_free(&self, amount: i64) -> bool {
+        let committed = self.committed.load(Ordering::Relaxed);
+        committed
+            .checked_add(amount)
+            .is_some_and(|after| after <= self.limit.load(Ordering::Relaxed))
+    }
+
+    /// Returns money taken by [`try_take`](Counter::try_take).
+    pub fn give_back(&self, amount: i64) {
+        self.committed.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// Turns a reservation of `held` into spend of `price`, at most `held`; the difference is free again.
+    pub fn settle(&self, held: i64, price: i64) {
+        debug_assert!((0..=held).contains(&price));
+        self.spent.fetch_add(price, Ordering::Release);
+        // Paying the whole hold is common (first price), and an atomic saved is a cache line less fought for.
+        if held > price {
+            self.committed.fetch_sub(held - price, Ordering::Relaxed);
+        }
+    }
+
+    /// Books `amount` as spent on time although its reservation is not known here (it was made before a restart).
+    pub fn book(&self, amount: i64) {
+        self.committed.fetch_add(amount, Ordering::Relaxed);
+        self.spent.fetch_add(amount, Ordering::Release);
+    }
+
+    /// Reserves without asking the limit: a hold that was granted before a restart.
+    pub fn take_again(&self, amount: i64) {
+        self.committed.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Books `amount` in full and returns the part that found no free money.
+    pub fn charge(&self, amount: i64, column: Column) -> i64 {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let before = self.committed.fetch_add(amount, Ordering::Relaxed);
+        let debt = (amount - free(limit, before)).max(0);
+        match column {
+            Column::Late => self.late.fetch_add(amount, Ordering::Release),
+            Column::Carried => self.carried.fetch_add(amount, Ordering::Release),
+        };
+        if debt > 0 {
+            self.debt.fetch_add(debt, Ordering::Release);
+        }
+        debt
+    }
+
+    /// A limit below what is committed leaves nothing free; nothing that was granted is taken away.
+    pub fn set_limit(&self, limit: i64) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub fn read(&self) -> Reading {
+        let saved = self.save();
+        let committed = self.committed.load(Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed);
+        Reading {
+            limit,
+            spent: saved.spent,
+            late: saved.late,
+            carried: saved.carried,
+            debt: saved.debt.min(committed.saturating_sub(limit)).max(0),
+            reserved: (committed - saved.spent - saved.late - saved.carried).max(0),
+            free: free(limit, committed),
+        }
+    }
+
+    pub fn save(&self) -> Saved {
+        Saved {
+            spent: self.spent.load(Ordering::Acquire),
+            late: self.late.load(Ordering::Acquire),
+            carried: self.carried.load(Ordering::Acquire),
+            debt: self.debt.load(Ordering::Acquire),
+        }
+    }
+
+    /// Adds what an earlier process had booked.
+    pub fn restore(&self, saved: &Saved) {
+        self.committed
+            .fetch_add(saved.spent + saved.late + saved.carried, Ordering::Relaxed);
+        self.spent.fetch_add(saved.spent, Ordering::Release);
+        self.late.fetch_add(saved.late, Ordering::Release);
+        self.carried.fetch_add(saved.carried, Ordering::Release);
+        self.debt.fetch_add(saved.debt, Ordering::Release);
+    }
+}
+
+fn free(limit: i64, committed: i64) -> i64 {
+    limit.saturating_sub(committed).max(0)
+}

@@ -1,0 +1,111 @@
+//! The body of a request, read whole within its limits: bytes as sent, bytes after gzip, time.
+
+use super::settings::Limits;
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::io::Read;
+
+/// Why a body was not taken; each is one HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    TooLarge,
+    /// Of a content encoding or type that is not taken.
+    Unsupported,
+    /// A broken gzip stream, or the peer stopped in the middle.
+    Broken,
+}
+
+impl BodyError {
+    pub fn status(self) -> StatusCode {
+        match self {
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Plain,
+    Gzip,
+}
+
+/// Missing = plain; `identity` and `gzip` are taken.
+pub fn content_encoding(headers: &HeaderMap) -> Result<Encoding, BodyError> {
+    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        None | Some(b"") => Ok(Encoding::Plain),
+        Some(value) if value.eq_ignore_ascii_case(b"identity") => Ok(Encoding::Plain),
+        Some(value) if value.eq_ignore_ascii_case(b"gzip") => Ok(Encoding::Gzip),
+        Some(_) => Err(BodyError::Unsupported),
+    }
+}
+
+/// Missing means JSON (OpenRTB 2.6 section 2.3); parameters such as `charset` do not matter.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = value
+        .as_bytes()
+        .split(|&b| b == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    kind.is_empty()
+        || kind.eq_ignore_ascii_case(b"application/json")
+        || kind.eq_ignore_ascii_case(b"text/json")
+}
+
+/// Reads the body as sent into one piece. A body in one frame, as most are, is not copied.
+pub async fn read(headers: &HeaderMap, mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bytes_max as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    let mut first = Bytes::new();
+    let mut rest = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + rest.len() + data.len() > bytes_max {
+            return Err(BodyError::TooLarge);
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+            first = Bytes::new();
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.into() })
+}
+
+/// Replaces `into` with the decoded body.
+pub fn decode(body: &[u8], encoding: Encoding, limits: &Limits, into: &mut Vec<u8>) -> Result<(), BodyError> {
+    into.clear();
+    match encoding {
+        Encoding::Plain => into.extend_from_slice(body),
+        Encoding::Gzip => {
+            let limit = limits.decompressed_bytes as u64;
+            MultiGzDecoder::new(body)
+                .take(limit + 1)
+                .read_to_end(into)
+                .map_err(|_| BodyError::Broken)?;
+            if into.len() as u64 > limit {
+                return Err(BodyError::TooLarge);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `GET /api/v1/budgets`: every campaign and line item with its money and why it does not bid more.
+
+use super::clock;
+use super::serve::Common;
+use crate::engine::{LineItemStats, Snapshot};
+use crate::pacing::{Account, PeriodView};
+use crate::units::{Nanos, Timestamp};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+/// Reasons shown per line item.
+const REASONS: usize = 5;
+
+/// Amounts are decimal strings in units of the accounting currency, as JSON numbers would round them.
+pub fn report(common: &Common) -> Value {
+    let snapshot = common.snapshot.load();
+    let now = clock::now();
+    let campaigns: Vec<_> = (0..snapshot.campaigns.campaigns().len())
+        .map(|position| campaign(&snapshot, position, now))
+        .collect();
+    json!({
+        "currency": snapshot.rates.accounting.as_str(),
+        "at_ms": now.0,
+        "books_open": common.books.is_open(),
+        "campaigns": campaigns,
+    })
+}
+
+fn campaign(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {
+    let campaign = &snapshot.campaigns.campaigns()[position];
+    let advertiser = &snapshot.campaigns.advertisers()[campaign.advertiser];
+    let items: Vec<_> = campaign
+        .line_items
+        .iter()
+        .map(|&item| line_item(snapshot, item as usize, now))
+        .collect();
+    let money = campaign
+        .line_items
+        .first()
+        .map(|&item| &snapshot.ready[item as usize].campaign_account);
+    json!({
+        "id": campaign.definition.id,
+        "advertiser": advertiser.definition.id,
+        "status": format!("{:?}", campaign.definition.status).to_lowercase(),
+        "money": money.map(|account| account_money(account, snapshot.day_gone(campaign.advertiser, now), now)),
+        "line_items": items,
+    })
+}
+
+fn line_item(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {
+    let item = &snapshot.campaigns.line_items()[position];
+    let ready = &snapshot.ready[position];
+    let mut value = json!({
+        "id": item.definition.id,
+        "serving": item.serving && item.flight.contains(now),
+        "money": account_money(&ready.account, snapshot.day_gone(item.advertiser, now), now),
+    });
+    let object = value.as_object_mut().expect("an object was just made");
+    object.extend(activity(&ready.stats));
+    value
+}
+
+fn activity(stats: &LineItemStats) -> serde_json::Map<String, Value> {
+    let (bids, wins) = (
+        stats.bids.load(Ordering::Relaxed),
+        stats.wins.load(Ordering::Relaxed),
+    );
+    let last_bid = stats.last_bid.load(Ordering::Relaxed);
+    let reasons: Vec<_> = stats
+        .top_reasons(REASONS)
+        .into_iter()
+        .map(|(reason, count)| json!({"reason": reason.name(), "count": count}))
+        .collect();
+    let fields = json!({
+        "bids": bids,
+        "wins": wins,
+        "losses": stats.losses.load(Ordering::Relaxed),
+        "win_rate": (bids > 0).then(|| wins as f64 / bids as f64),
+        "last_bid_ms": (last_bid > 0).then_some(last_bid),
+        "no_bid_reasons": reasons,
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => unreachable!("an object was just made"),
+    }
+}
+
+fn account_money(account: &Account, day_gone: f64, now: Timestamp) -> Value {
+    let view = account.view(now);
+    json!({
+        "hour": period(&view.hour),
+        "day": period(&view.day),
+        "lifetime": period(&view.lifetime),
+        "pace": pace(&view.day, day_gone),
+    })
+}
+
+fn period(view: &PeriodView) -> Value {
+    let amount = |nanos: Nanos| nanos.to_string();
+    json!({
+        "limit": view.limit.map(amount),
+        "spent": amount(view.spent),
+        "reserved": amount(view.reserved),
+        "late": amount(view.late),
+        "debt": amount(view.debt),
+        "free": view.limit.map(|_| amount(view.free)),
+    })
+}
+
+/// The share of the day's money that is gone over the share of the day that is gone: 1.0 = evenly on plan.
+fn pace(day: &PeriodView, day_gone: f64) -> Option<f64> {
+    let limit = day.limit.filter(|limit| *limit > Nanos::ZERO)?;
+    let used = (day.spent + day.late).as_units() / limit.as_units();
+    (day_gone > 0.0).then(|| (used / day_gone * 1000.0).round() / 1000.0)
+}

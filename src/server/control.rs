@@ -1,0 +1,25 @@
+//! The control thread: moves budgets and caps on in time, ten times a second.
+
+use super::{Phase, PhaseWatch, clock};
+use crate::engine::Live;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Holds expire and periods roll within this time of when they should.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs until `stop` hangs up.
+pub fn spawn(live: Arc<Live>, phase: PhaseWatch, stop: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("control".into()).spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
+            let now = clock::now();
+            let expired = live.budgets.tick(now);
+            live.caps.tick(now);
+            if expired.count > 0 && *phase.borrow() == Phase::Serving {
+                tracing::debug!(count = expired.count, amount = %expired.amount, "holds expired");
+            }
+        }
+    })
+}

@@ -1,0 +1,30 @@
+//! The edge: sockets, the wall clock, HTTP. Bids, notices, the admin address, reload and drain.
+//!
+//! One worker a core, each with its own runtime, listener and scratch: no request changes threads.
+//! The files follow a request: `worker` (socket) → `bid` (admission, body, decision) → `respond` → `record`;
+//! beside it `notice`, `admin`, `metrics`, and the threads `control` and `reload`.
+
+mod admin;
+mod bid;
+mod body;
+mod books;
+mod budgets;
+mod clock;
+mod control;
+mod metrics;
+mod notice;
+mod phase;
+mod record;
+mod reload;
+mod respond;
+mod serve;
+mod settings;
+mod worker;
+
+pub use books::BooksDesk;
+pub use clock::now;
+pub use phase::{Phase, PhaseWatch};
+pub use reload::{Build, Outcome as ReloadOutcome, Reloader, Trigger};
+pub use respond::{Answer, write_answer};
+pub use serve::{Parts, ServeError, serve};
+pub use settings::{Limits, Settings};

@@ -1,0 +1,168 @@
+//! From a decision to the bytes of a response: tokens are sealed, markup is rendered, nothing is decided any more.
+
+use crate::creative::{ClickMacro, Template, Values};
+use crate::engine::{Bid, ExchangeTerms, Scratch, Snapshot, Terms};
+use crate::events::token::{Format, ImpRef, Sealer, TOKEN_LEN, Token};
+use crate::openrtb::request::Request;
+use crate::openrtb::response::{BidFields, NoticeUrls, ResponseHead, ResponseWriter};
+use crate::store::campaigns::{Creative, LineItem};
+use crate::store::exchange::BillingEvent;
+use crate::units::{ObjectId, Timestamp};
+use std::time::Duration;
+
+/// A decision with what it was made on.
+pub struct Answer<'a> {
+    pub request: &'a Request<'a>,
+    pub exchange: &'a ExchangeTerms,
+    pub snapshot: &'a Snapshot,
+    pub scratch: &'a Scratch,
+    pub now: Timestamp,
+}
+
+/// Appends the whole response.
+pub fn write_answer(answer: &Answer, terms: Terms, sealer: &Sealer, out: &mut Vec<u8>) {
+    let head = ResponseHead {
+        id: answer.request.id,
+        bid_id: None,
+        currency: terms.currency,
+    };
+    let mut writer = ResponseWriter::begin(out, &head);
+    writer.seat(Some(&answer.exchange.settings.seat), false);
+    let mut text = [0; TOKEN_LEN];
+    for bid in &answer.scratch.bids {
+        let token = sealer.seal(&answer.token(bid, terms), &mut text);
+        answer.write_bid(bid, token, &mut writer);
+    }
+    writer.finish();
+}
+
+impl<'a> Answer<'a> {
+    pub fn line_item(&self, bid: &Bid) -> &'a LineItem {
+        &self.snapshot.campaigns.line_items()[bid.candidate.line_item as usize]
+    }
+
+    pub fn creative(&self, bid: &Bid) -> &'a Creative {
+        &self.snapshot.campaigns.creatives()[self.creative_position(bid)]
+    }
+
+    fn creative_position(&self, bid: &Bid) -> usize {
+        self.line_item(bid).creatives[usize::from(bid.candidate.creative)] as usize
+    }
+
+    fn template(&self, bid: &Bid) -> &'a Template {
+        &self.snapshot.templates[self.creative_position(bid)]
+    }
+
+    pub fn deal_id(&self, bid: &Bid) -> Option<&'a str> {
+        let imp = &self.request.imps[usize::from(bid.candidate.imp)];
+        bid.candidate
+            .deal
+            .map(|deal| self.request.deals(imp)[usize::from(deal)].id)
+    }
+
+    /// What the notices of a bid will need, whichever node they reach.
+    pub fn token(&self, bid: &Bid, terms: Terms) -> Token {
+        let item = self.line_item(bid);
+        let campaigns = &self.snapshot.campaigns;
+        let campaign = &campaigns.campaigns()[item.campaign];
+        let settings = &self.exchange.settings;
+        let imp = &self.request.imps[usize::from(bid.candidate.imp)];
+        let format = self.format(bid);
+        Token {
+            bid: bid.id,
+            lease: 0,
+            budget_day: self.snapshot.local_day(item.advertiser, self.now),
+            bid_time: self.now,
+            hold_end: self.now + Duration::from_secs(bid.exp_s.into()),
+            exchange: settings.id,
+            imp: ImpRef::of(bid.candidate.imp.min(u8::MAX.into()) as u8, imp.id),
+            format,
+            line_item_account: item.account,
+            campaign_account: campaign.account,
+            line_item: item.counted_as,
+            campaign: campaign.id,
+            advertiser: campaigns.advertisers()[item.advertiser].id,
+            creative: self.creative(bid).id,
+            deal: self.deal_id(bid).map(ObjectId::of),
+            reserved: bid.reserved,
+            rate: terms.rate,
+            currency: terms.currency,
+            price: bid.price,
+            billing: self.billing(format),
+            price_unit: settings.price_in,
+            test: self.request.test,
+            user: self.scratch.audience.key,
+            arms: 0,
+        }
+    }
+
+    pub fn format(&self, bid: &Bid) -> Format {
+        match self.template(bid) {
+            Template::Banner(_) => Format::Banner,
+            Template::Video(_) => Format::Video,
+            Template::Native(_) => Format::Native,
+        }
+    }
+
+    fn billing(&self, format: Format) -> BillingEvent {
+        match format {
+            Format::Video | Format::Audio => self.exchange.settings.billable_video,
+            Format::Banner | Format::Native => self.exchange.settings.billable,
+        }
+    }
+
+    fn write_bid(&self, bid: &Bid, token: &str, writer: &mut ResponseWriter) {
+        let settings = &self.exchange.settings;
+        let snapshot = self.snapshot;
+        let (item, creative) = (self.line_item(bid), self.creative(bid));
+        let template = self.template(bid);
+        let imp = &self.request.imps[usize::from(bid.candidate.imp)];
+        let fit = &bid.candidate.fit;
+        let fields = BidFields {
+            id: bid.id,
+            imp_id: imp.id,
+            price: bid.price,
+            notices: NoticeUrls {
+                base: &snapshot.public_url,
+                token,
+                win: settings.notices.win,
+                bill: settings.notices.bill,
+                loss: settings.notices.loss,
+            },
+            ad_id: Some(&creative.definition.id),
+            adomain: &creative.domains,
+            bundle: creative.definition.bundle.as_deref(),
+            campaign_id: Some(&snapshot.campaigns.campaigns()[item.campaign].definition.id),
+            creative_id: &creative.definition.id,
+            categories: &creative.definition.categories,
+            cattax: creative.definition.cattax,
+            attributes: &creative.definition.attributes,
+            extra_attribute: fit.extra_attribute(),
+            apis: &creative.definition.apis,
+            protocol: fit.protocol(),
+            language: creative.definition.languages.first().map(String::as_str),
+            deal_id: self.deal_id(bid),
+            size: fit.size(),
+            ratio: fit.ratio(),
+            duration_s: fit.duration_s(),
+            exp_s: Some(bid.exp_s),
+            markup: template.markup_type(),
+            ai_generated: creative.definition.ai_generated,
+        };
+        let values = Values {
+            base: &snapshot.public_url,
+            token,
+            bid_id: bid.id,
+            click_macro: settings.click_macro.as_ref().map(|click| ClickMacro {
+                text: &click.text,
+                escaped: click.escaped,
+            }),
+            native_assets: imp
+                .native
+                .as_ref()
+                .map(|n| self.request.native_assets(n))
+                .unwrap_or_default(),
+        };
+        writer.bid(&fields, |out| template.render_json(fit, &values, out));
+    }
+}

@@ -1,0 +1,256 @@
+//! From a ready snapshot to the last answered request: threads, listeners, signals, drain.
+
+use super::bid::Desk;
+use super::books::BooksDesk;
+use super::record::Recording;
+use super::reload::{Build, Reloader, Trigger};
+use super::{Phase, Settings, admin, control, worker};
+use crate::engine::{Live, Scratch, Snapshot};
+use crate::events::bookkeeper::{BooksError, BooksSettings};
+use crate::events::boot::{BidIds, BootEpoch};
+use crate::events::keys::PostbackKey;
+use crate::events::log::{self, LogSettings};
+use crate::events::token::Sealer;
+use crate::openrtb::RequestBuffers;
+use crate::telemetry::{Recorder, Shared};
+use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Connections that wait to be accepted, per worker: a burst of new connections within one tick of the scheduler.
+const BACKLOG: i32 = 1024;
+
+/// What a server is made from.
+pub struct Parts {
+    pub settings: Settings,
+    /// Watched for changes.
+    pub config_dir: PathBuf,
+    pub snapshot: Snapshot,
+    pub live: Arc<Live>,
+    pub boot: BootEpoch,
+    pub sealer: Sealer,
+    pub postback_key: PostbackKey,
+    pub build: Build,
+}
+
+/// What all threads share.
+pub struct Common {
+    pub settings: Settings,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub live: Arc<Live>,
+    pub sealer: Sealer,
+    pub postback_key: PostbackKey,
+    pub books: Arc<BooksDesk>,
+    pub workers: Vec<Arc<Shared>>,
+    pub reloader: Reloader,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot listen on {address} ({what}): {source}")]
+    Listen {
+        what: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    #[error("the configuration cannot be watched: {0}")]
+    Watch(#[from] notify::Error),
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// Serves until TERM or INT, then drains. `listening` is called with the bound addresses once requests are answered.
+pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Result<(), ServeError> {
+    let Parts {
+        settings,
+        config_dir,
+        snapshot,
+        live,
+        boot,
+        sealer,
+        postback_key,
+        build,
+    } = parts;
+    let workers = worker_count(&settings);
+    let listeners = listen_all(settings.listen, workers)?;
+    let bound = listeners[0].local_addr()?;
+    let admin_listener = listen(settings.admin, false).map_err(|source| ServeError::Listen {
+        what: "admin",
+        address: settings.admin,
+        source,
+    })?;
+    let admin_bound = admin_listener.local_addr()?;
+
+    let log_settings = LogSettings {
+        records_max: settings.limits.bid_queue,
+        ..LogSettings::new(settings.data.join("log"))
+    };
+    let (queues, intake) = log::queues(workers, &log_settings);
+    let mut recorders: Vec<_> = (0..workers).map(|_| Recorder::default()).collect();
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    let (reloader, _reload_thread) = Reloader::spawn(snapshot.clone(), build)?;
+    let watcher = reloader.watch(&config_dir)?;
+    let books = Arc::new(BooksDesk::new(intake, log_settings));
+    let common = Arc::new(Common {
+        snapshot,
+        live: live.clone(),
+        sealer,
+        postback_key,
+        books: books.clone(),
+        workers: recorders.iter().map(Recorder::shared).collect(),
+        reloader,
+        settings,
+    });
+
+    let (phase, phase_watch) = watch::channel(Phase::Serving);
+    let (stop_control, stop) = channel();
+    let control = control::spawn(live.clone(), phase_watch.clone(), stop)?;
+    let (stop_standby, stop) = channel();
+    let books_settings = BooksSettings {
+        queue_max: common.settings.limits.notice_queue,
+        ..BooksSettings::new(common.settings.data.join("books"))
+    };
+    let standby = books.open(books_settings, live.budgets.clone(), live.caps.clone(), stop)?;
+
+    let mut threads = Vec::new();
+    for (index, ((listener, queue), recorder)) in listeners
+        .into_iter()
+        .zip(queues)
+        .zip(recorders.drain(..))
+        .enumerate()
+    {
+        let desk = Desk {
+            recorder,
+            ids: BidIds::of_worker(common.settings.node, boot, index, workers),
+            recording: Recording {
+                queue,
+                no_bid_sample: common.settings.limits.no_bid_sample as f32,
+            },
+            scratch: Scratch::default(),
+            buffers: RequestBuffers::default(),
+            body: Vec::with_capacity(common.settings.limits.body_bytes.min(64 << 10)),
+            out: Vec::with_capacity(16 << 10),
+            seed: index as u64,
+        };
+        let (common, phase) = (common.clone(), phase_watch.clone());
+        threads.push(spawn(format!("worker-{index}"), move || {
+            worker::run(common, desk, listener, phase)
+        })?);
+    }
+    let admin = {
+        let (common, phase) = (common.clone(), phase_watch.clone());
+        spawn("admin".into(), move || admin::run(common, admin_listener, phase))?
+    };
+    listening(bound, admin_bound);
+
+    wait_for_the_end(&common, &phase)?;
+    let draining = Instant::now();
+    for thread in threads {
+        join(thread);
+    }
+    drop((stop_standby, watcher));
+    if let Some(standby) = standby {
+        join_plain(standby);
+    }
+    let books_closed = books.close();
+    drop(stop_control);
+    join_plain(control);
+    join(admin);
+    tracing::info!(took_ms = draining.elapsed().as_millis() as u64, "stopped");
+    Ok(books_closed?)
+}
+
+/// HUP reloads; the first TERM or INT drains, and returns once listeners are to be closed; a second one ends at once.
+fn wait_for_the_end(common: &Arc<Common>, phase: &watch::Sender<Phase>) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                _ = hang_up.recv() => common.reloader.trigger(Trigger::Signal),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tracing::info!(
+            notice_ms = common.settings.drain_notice.as_millis() as u64,
+            "draining"
+        );
+        phase.send_replace(Phase::Draining);
+        let again = async {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        };
+        // A second signal is somebody in a hurry.
+        let _in_a_hurry = tokio::time::timeout(common.settings.drain_notice, again)
+            .await
+            .is_ok();
+        phase.send_replace(Phase::Closing);
+        Ok(())
+    })
+}
+
+fn worker_count(settings: &Settings) -> usize {
+    match settings.workers {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        workers => workers,
+    }
+}
+
+/// One listener a worker on the same address: the kernel spreads connections over them.
+fn listen_all(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, ServeError> {
+    let failed = |source| ServeError::Listen {
+        what: "bids",
+        address,
+        source,
+    };
+    let first = listen(address, true).map_err(failed)?;
+    let bound = first.local_addr().map_err(failed)?;
+    let rest = (1..workers).map(|_| listen(bound, true).map_err(failed));
+    std::iter::once(Ok(first)).chain(rest).collect()
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn spawn(
+    name: String,
+    run: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    std::thread::Builder::new().name(name).spawn(run)
+}
+
+fn join(thread: JoinHandle<io::Result<()>>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    match thread.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, name, "a thread ended with an error"),
+        Err(_) => tracing::error!(name, "a thread panicked"),
+    }
+}
+
+fn join_plain(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread panicked");
+    }
+}
