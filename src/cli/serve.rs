@@ -23,6 +23,7 @@ const HOLDS_MAX: usize = 1_200_000;
 pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut loaded = arguments.folder.load()?;
+    let configured = loaded.settings.clone();
     override_addresses(&mut loaded.settings, &arguments)?;
     start_logging(&loaded);
     let data = loaded.settings.data.clone();
@@ -48,6 +49,11 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
             let loaded = folder.load()?;
             if world::hash(&loaded)? == current {
                 return Ok(None);
+            }
+            if loaded.settings != configured {
+                tracing::warn!(
+                    "outbid.toml has changed: addresses, limits and the like are taken up by a restart"
+                );
             }
             opened.snapshot(loaded, &secret, &reload_live, now).map(Some)
         };

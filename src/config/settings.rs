@@ -95,7 +95,7 @@ pub(super) fn read(
         drain_notice: table.read("drain_notice", Duration::from_secs(2), |n| {
             quantity::duration(n, Duration::ZERO..=Duration::from_secs(60))
         }),
-        drain_max: table.read("drain_max", Duration::from_secs(8), |n| {
+        drain_max: table.read("drain_max", Duration::from_secs(7), |n| {
             quantity::duration(n, Duration::from_millis(100)..=Duration::from_secs(600))
         }),
         log_json: table.read("log", false, |n| n.choice(&[("text", false), ("json", true)])),

@@ -23,13 +23,18 @@ pub(super) fn price(
     scratch: &mut Scratch,
     turn: &Turn,
 ) {
+    let signals = snapshot.campaigns.signals();
+    let profile = audience.profile.as_ref();
+    let mut last: Option<(u16, Opportunity)> = None;
     for candidate in &mut scratch.candidates {
         let Some(score) = candidate.score else { continue };
-        let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
         let imp = &request.imps[usize::from(candidate.imp)];
-        let signals = snapshot.campaigns.signals();
-        let opportunity = Opportunity::new(request, imp, &exchange.settings.name, audience.hour, signals);
-        let profile = audience.profile.as_ref();
+        let opportunity = match last {
+            Some((index, opportunity)) if index == candidate.imp => opportunity,
+            _ => Opportunity::new(request, imp, &exchange.settings.name, audience.hour, signals),
+        };
+        last = Some((candidate.imp, opportunity));
+        let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
         let creative = item.creatives[usize::from(candidate.creative)];
         let creative = &snapshot.campaigns.creatives()[creative as usize];
         if snapshot

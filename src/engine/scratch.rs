@@ -5,7 +5,7 @@ use super::choose::Bid;
 use super::snapshot::Snapshot;
 use crate::creative::Fit;
 use crate::store::campaigns::MatchScratch;
-use crate::store::models::{ContextBuffer, Score, Scorer};
+use crate::store::models::{ContextBuffer, Group, Score, Scorer};
 use crate::telemetry::Reason;
 use crate::units::{Cpm, Currency};
 
@@ -40,6 +40,21 @@ impl Scratch {
         self.matched = 0;
         self.contexts.clear();
         self.context_slots.clear();
+    }
+
+    /// Makes the model's working memory for every batch size, so that the first requests do not wait for it.
+    pub fn warm(&mut self, snapshot: &Snapshot, candidates_max: usize) {
+        let schema = snapshot.model.schema();
+        let context = vec![0.0; schema.columns(Group::Context)];
+        for count in 1..=candidates_max {
+            let rows = vec![0.0; count * schema.columns(Group::Candidate)];
+            if let Err(error) = self
+                .scorer
+                .score(&snapshot.model, &context, &rows, &mut self.scores)
+            {
+                tracing::error!(%error, "the model cannot score");
+            }
+        }
     }
 
     /// The slots of the context in which the candidates of an imp were scored.

@@ -63,7 +63,7 @@ impl Consent {
 }
 
 /// Where a user id comes from. Its namespace in the user key is `buyeruid`, the eid's source, `ifa`, or
-/// `exchange:NAME` (CONTRACTS: users and caps).
+/// `exchange:NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserIdSource<'a> {
     BuyerUid,

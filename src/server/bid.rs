@@ -10,7 +10,7 @@ use crate::engine::{self, ExchangeTerms, Outcome, Scratch, Snapshot, Turn};
 use crate::events::boot::BidIds;
 use crate::openrtb::RequestBuffers;
 use crate::store::exchange::{Auth, NoBidForm};
-use crate::telemetry::{Counter, Reason, Recorder, Stage};
+use crate::telemetry::{Counter, Reason, Recorder, Size, Stage};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
@@ -64,14 +64,14 @@ pub async fn answer(worker: &Worker, exchange: &str, request: Request<Incoming>)
     if !is_known(&terms.settings.auth, request.headers()) {
         return refuse(worker, StatusCode::UNAUTHORIZED);
     }
-    if let Some(reason) = turn_away(worker, terms) {
-        return no_bid(worker, terms, "", reason);
-    }
     let _in_flight = InFlight::enter(worker);
     let (encoding, raw) = match take_body(request, &worker.common.settings.limits).await {
         Ok(taken) => taken,
         Err(status) => return refuse(worker, status),
     };
+    if let Some(reason) = turn_away(worker, terms) {
+        return no_bid(worker, terms, "", reason);
+    }
     decide(worker, &snapshot, terms, arrived, encoding, &raw)
 }
 
@@ -106,9 +106,9 @@ pub fn is_bearer(given: &HeaderValue, secret: &str) -> bool {
     token.is_some_and(|token| bool::from(token.ct_eq(secret.as_bytes())))
 }
 
-/// Answers that cost nothing come before the body is read.
+/// Answers that cost nothing. They come once the body is read, as an unread body would end the connection.
 fn turn_away(worker: &Worker, exchange: &ExchangeTerms) -> Option<Reason> {
-    if worker.in_flight.get() >= worker.common.settings.limits.requests_in_flight_per_worker {
+    if worker.in_flight.get() > worker.common.settings.limits.requests_in_flight_per_worker {
         return Some(Reason::Shed);
     }
     if !worker.common.books.is_open() {
@@ -254,7 +254,9 @@ impl Watch<'_> {
     }
 }
 
-fn count_decision(recorder: &Recorder, scratch: &Scratch) {
+fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
+    recorder.measure(Size::Matched, scratch.matched as u64);
+    recorder.measure(Size::Scored, scratch.candidates.len() as u64);
     recorder.count(Counter::ProfileLookups, u64::from(scratch.audience.looked_up));
     recorder.count(Counter::ProfileHits, u64::from(scratch.audience.has_profile));
     recorder.count(Counter::CandidatesMatched, scratch.matched as u64);

@@ -1,11 +1,13 @@
 //! `/metrics`: what all workers counted, merged when somebody looks, in the OpenMetrics text format.
 
 use super::serve::Common;
-use crate::telemetry::{Counter, Reason, Shared, Stage, stage_histogram};
+use crate::events::booking::Flags;
+use crate::telemetry::{Counter, Reason, Shared, Size, Stage, size_histogram, stage_histogram};
 use crate::units::Nanos;
+use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -13,11 +15,15 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt::{Debug, Error, Formatter};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Upper bounds of the latency buckets, in seconds: about three per decade from 1 µs to 100 ms.
 const BUCKETS_S: [f64; 16] = [
     1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1,
 ];
+
+/// Upper bounds of line item counts; 32 is the usual number of candidates.
+const BUCKETS_ITEMS: [u64; 14] = [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 1024];
 
 pub fn encode(common: &Arc<Common>) -> Result<String, Error> {
     let mut registry = Registry::with_prefix("outbid");
@@ -60,7 +66,9 @@ impl Collector for Scrape {
             |reason| sum(common, |worker| worker.fell_out(reason)),
         )?;
         stages(&mut encoder, common)?;
+        sizes(&mut encoder, common)?;
         spend(&mut encoder, common)?;
+        books(&mut encoder, common)?;
         state(&mut encoder, common)
     }
 }
@@ -105,20 +113,54 @@ fn stages(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error>
             .workers
             .iter()
             .for_each(|worker| worker.merge_stage(stage, &mut times));
-        let mut below = 0;
-        let mut buckets = Vec::with_capacity(BUCKETS_S.len() + 1);
-        for bound in BUCKETS_S {
-            let until = times.count_between(0, (bound * 1e9) as u64);
-            buckets.push((bound, until - below));
-            below = until;
-        }
-        buckets.push((f64::MAX, times.len() - below));
-        let total_s = times.mean() * times.len() as f64 / 1e9;
-        family
-            .encode_family(&[("stage", stage.name())])?
-            .encode_histogram::<NoLabelSet>(total_s, times.len(), &buckets, None)?;
+        let bounds = BUCKETS_S.map(|bound| (bound, (bound * 1e9) as u64));
+        histogram(
+            family.encode_family(&[("stage", stage.name())])?,
+            &times,
+            &bounds,
+            1e9,
+        )?;
     }
     Ok(())
+}
+
+fn sizes(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let help = "Line items per bid request";
+    let mut family = encoder.encode_descriptor("line_items", help, None, MetricType::Histogram)?;
+    for size in Size::ALL {
+        let mut counts = size_histogram();
+        common
+            .workers
+            .iter()
+            .for_each(|worker| worker.merge_size(size, &mut counts));
+        let bounds = BUCKETS_ITEMS.map(|bound| (bound as f64, bound));
+        histogram(
+            family.encode_family(&[("step", size.name())])?,
+            &counts,
+            &bounds,
+            1.0,
+        )?;
+    }
+    Ok(())
+}
+
+/// `bounds`: what is shown and what it is in the histogram's unit, of which `unit` make one of the shown.
+fn histogram(
+    mut into: MetricEncoder,
+    of: &Histogram<u64>,
+    bounds: &[(f64, u64)],
+    unit: f64,
+) -> Result<(), Error> {
+    let mut below = 0;
+    let mut buckets = Vec::with_capacity(bounds.len() + 1);
+    for &(shown, bound) in bounds {
+        let until = of.count_between(0, bound);
+        buckets.push((shown, until - below));
+        below = until;
+    }
+    buckets.push((f64::MAX, of.len() - below));
+    let total = of.mean() * of.len() as f64 / unit;
+    into.encode_histogram::<NoLabelSet>(total, of.len(), &buckets, None)
 }
 
 /// Per campaign and line item, in units of the accounting currency.
@@ -154,6 +196,57 @@ fn spend(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
             let labels = [("kind", kind), ("id", view.name.as_str())];
             ConstGauge::new(column(&view.lifetime).as_units()).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+fn books(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    if let Some(log) = common.books.log_counts() {
+        counted(
+            encoder,
+            "bid_records_written",
+            "Bid records written to the log",
+            log.written,
+        )?;
+        counted(
+            encoder,
+            "bid_records_failed",
+            "Bid records that the disk did not take",
+            log.failed,
+        )?;
+    }
+    let Some(desk) = common.books.desk() else {
+        return Ok(());
+    };
+    let counts = desk.counts();
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    counted(
+        encoder,
+        "books_records",
+        "Notices, beacons and conversions made durable",
+        read(&counts.records),
+    )?;
+    counted(encoder, "books_booked", "Bids booked", read(&counts.booked))?;
+    counted(
+        encoder,
+        "books_refused",
+        "Notices answered 503 for want of room",
+        read(&counts.refused),
+    )?;
+    gauge(
+        encoder,
+        "books_waiting",
+        "Notices waiting to be made durable",
+        desk.waiting() as i64,
+    )?;
+    let mut flagged = encoder.encode_descriptor(
+        "books_flagged",
+        "Records by what is remarkable",
+        None,
+        MetricType::Counter,
+    )?;
+    for ((_, name), count) in Flags::NAMES.iter().zip(&counts.flags) {
+        ConstCounter::new(read(count)).encode(flagged.encode_family(&[("flag", *name)])?)?;
     }
     Ok(())
 }

@@ -128,10 +128,22 @@ fn reload(snapshot: &ArcSwap<Snapshot>, build: &Build) -> Outcome {
         Ok(None) => Outcome::Unchanged,
         Ok(Some(new)) => {
             let hash = new.hash;
-            snapshot.store(Arc::new(new));
+            retire(snapshot.swap(Arc::new(new)));
             Outcome::Swapped { hash }
         }
         Err(problems) => Outcome::Refused { problems },
+    }
+}
+
+/// Frees the old world here: on a worker that held it last, that would be a bid's time. A request lasts milliseconds; one
+/// that holds it for a second frees it itself.
+fn retire(mut old: Arc<Snapshot>) {
+    for _ in 0..100 {
+        match Arc::try_unwrap(old) {
+            Ok(snapshot) => return drop(snapshot),
+            Err(in_use) => old = in_use,
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

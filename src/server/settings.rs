@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Settings {
     pub log_json: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// The most that one decision may take, whatever `tmax` says.
     pub decision_budget: Duration,

@@ -41,7 +41,14 @@ pub struct Worker {
 }
 
 /// Serves until the phase is [`Phase::Closing`] and the last connection has ended, or `Settings::drain_max` is over.
-pub fn run(common: Arc<Common>, desk: Desk, listener: TcpListener, phase: PhaseWatch) -> std::io::Result<()> {
+pub fn run(
+    common: Arc<Common>,
+    mut desk: Desk,
+    listener: TcpListener,
+    phase: PhaseWatch,
+) -> std::io::Result<()> {
+    desk.scratch
+        .warm(&common.snapshot.load(), common.settings.limits.candidates);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

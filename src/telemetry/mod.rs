@@ -7,5 +7,5 @@ mod recorder;
 mod stage;
 
 pub use reason::Reason;
-pub use recorder::{Counter, Recorder, Shared, stage_histogram};
-pub use stage::Stage;
+pub use recorder::{Counter, Recorder, Shared, size_histogram, stage_histogram};
+pub use stage::{Size, Stage};

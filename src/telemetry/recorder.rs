@@ -3,7 +3,7 @@
 //! Invariant: a [`Recorder`] has one writer. It counts by load and store, without a locked instruction, and
 //! merges its histograms into the [`Shared`] ones about once a second, so that a scrape never stops a worker.
 
-use super::{Reason, Stage};
+use super::{Reason, Size, Stage};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -88,7 +88,37 @@ pub struct Shared {
     no_bids: [AtomicU64; Reason::COUNT],
     /// Line items that fell out, by reason.
     fell_out: [AtomicU64; Reason::COUNT],
-    histograms: Mutex<Vec<Histogram<u64>>>,
+    histograms: Mutex<Histograms>,
+}
+
+/// Times by stage in nanoseconds, and sizes.
+struct Histograms {
+    stages: [Histogram<u64>; Stage::COUNT],
+    sizes: [Histogram<u64>; Size::COUNT],
+}
+
+impl Default for Histograms {
+    fn default() -> Self {
+        Histograms {
+            stages: std::array::from_fn(|_| stage_histogram()),
+            sizes: std::array::from_fn(|_| size_histogram()),
+        }
+    }
+}
+
+impl Histograms {
+    /// Takes everything out of `local`.
+    fn take(&mut self, local: &mut Histograms) {
+        let pairs = self
+            .stages
+            .iter_mut()
+            .zip(&mut local.stages)
+            .chain(self.sizes.iter_mut().zip(&mut local.sizes));
+        for (shared, local) in pairs {
+            shared.add(&*local).expect("both have the same bounds");
+            local.reset();
+        }
+    }
 }
 
 impl Shared {
@@ -107,9 +137,20 @@ impl Shared {
     /// Adds this worker's times of a stage, in nanoseconds, to `into`.
     pub fn merge_stage(&self, stage: Stage, into: &mut Histogram<u64>) {
         let histograms = self.histograms.lock().expect("no panic while merging");
-        into.add(&histograms[stage as usize])
-            .expect("both histograms are made by `stage_histogram`");
+        into.add(&histograms.stages[stage as usize])
+            .expect("both are made by `stage_histogram`");
     }
+
+    pub fn merge_size(&self, size: Size, into: &mut Histogram<u64>) {
+        let histograms = self.histograms.lock().expect("no panic while merging");
+        into.add(&histograms.sizes[size as usize])
+            .expect("both are made by `size_histogram`");
+    }
+}
+
+/// Counts of line items, exact up to 1,000.
+pub fn size_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 1_000_000, 3).expect("constant bounds are valid")
 }
 
 /// A histogram for one stage: 3 significant digits from 100 ns to 100 s, so about 0.1 % wide buckets (~200 KB each).
@@ -120,21 +161,20 @@ pub fn stage_histogram() -> Histogram<u64> {
 /// The writer's side; one per worker, not shared.
 pub struct Recorder {
     shared: Arc<Shared>,
-    local: Vec<Histogram<u64>>,
+    local: Histograms,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        let histograms = || Stage::ALL.iter().map(|_| stage_histogram()).collect::<Vec<_>>();
         let shared = Shared {
             counters: [const { AtomicU64::new(0) }; Counter::ALL.len()],
             no_bids: [const { AtomicU64::new(0) }; Reason::COUNT],
             fell_out: [const { AtomicU64::new(0) }; Reason::COUNT],
-            histograms: Mutex::new(histograms()),
+            histograms: Mutex::default(),
         };
         Recorder {
             shared: Arc::new(shared),
-            local: histograms(),
+            local: Histograms::default(),
         }
     }
 }
@@ -158,19 +198,17 @@ impl Recorder {
     }
 
     pub fn time(&mut self, stage: Stage, nanos: u64) {
-        self.local[stage as usize].saturating_record(nanos);
+        self.local.stages[stage as usize].saturating_record(nanos);
+    }
+
+    pub fn measure(&mut self, size: Size, count: u64) {
+        self.local.sizes[size as usize].saturating_record(count);
     }
 
     /// Hands the local times over. Skipped while a reader holds them: the next call brings them.
     pub fn publish(&mut self) {
-        let Ok(mut shared) = self.shared.histograms.try_lock() else {
-            return;
-        };
-        for (local, shared) in self.local.iter_mut().zip(shared.iter_mut()) {
-            shared
-                .add(&*local)
-                .expect("both histograms are made by `stage_histogram`");
-            local.reset();
+        if let Ok(mut shared) = self.shared.histograms.try_lock() {
+            shared.take(&mut self.local);
         }
     }
 }

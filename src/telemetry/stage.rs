@@ -1,4 +1,4 @@
-//! The stages of a bid request that are timed apart.
+//! What is measured of a bid request: the time of each stage, and how many line items it met.
 
 /// In the order in which a request passes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,28 @@ impl Stage {
             Stage::Price => "price",
             Stage::Write => "write",
             Stage::Total => "total",
+        }
+    }
+}
+
+/// What is measured of every decision beside its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Size {
+    /// Line items that matched, over all imps.
+    Matched,
+    /// Line items that the model scored, over all imps.
+    Scored,
+}
+
+impl Size {
+    pub const COUNT: usize = 2;
+    pub const ALL: [Size; Self::COUNT] = [Size::Matched, Size::Scored];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Size::Matched => "matched",
+            Size::Scored => "scored",
         }
     }
 }
