@@ -40,13 +40,16 @@ enum Command {
     #[command(after_help = "Example: outbid check --config config --effective")]
     Check(CheckArguments),
     /// Build and read profile stores.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: outbid store build --input users.csv --output data/profiles.store"
+    )]
     Store(StoreCommand),
     /// Show every campaign and line item with its money, as a running bidder has it.
     #[command(after_help = "Example: outbid budgets --admin 127.0.0.1:8081 --json")]
     Budgets(BudgetsArguments),
     /// Work with models: the ads they see, training rows, promotion.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
 }
 

@@ -66,10 +66,10 @@ impl Opened {
     fn profiles(&self, path: &Path) -> anyhow::Result<Arc<Profiles>> {
         let stamp = stamp(path)?;
         let mut opened = self.profiles.lock().expect("no panic while opening");
-        if let Some((known, profiles)) = &*opened {
-            if *known == stamp {
-                return Ok(profiles.clone());
-            }
+        if let Some((known, profiles)) = &*opened
+            && *known == stamp
+        {
+            return Ok(profiles.clone());
         }
         let profiles = Arc::new(Profiles::open(path)?);
         *opened = Some((stamp, profiles.clone()));
@@ -79,10 +79,10 @@ impl Opened {
     fn model(&self, loaded: &Loaded) -> anyhow::Result<Arc<Model>> {
         let name = loaded.models.bid.to_string();
         let mut opened = self.model.lock().expect("no panic while opening");
-        if let Some((known, model)) = &*opened {
-            if *known == name {
-                return Ok(model.clone());
-            }
+        if let Some((known, model)) = &*opened
+            && *known == name
+        {
+            return Ok(model.clone());
         }
         let folder = loaded.models.bid.folder(&loaded.models.registry);
         let model = Model::load(&folder).with_context(|| format!("model {name}"))?;

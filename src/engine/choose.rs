@@ -168,13 +168,12 @@ fn take_money(
         .reserve(&ready.accounts(), bid.reserved, now)
         .map_err(|_| Reason::BudgetSpent)?;
     let capped = user.filter(|_| !ready.caps.is_empty());
-    if let Some(user) = capped {
-        if !live
+    if let Some(user) = capped
+        && !live
             .caps
             .provisional(user, line_item, bid.id, now, bid.hold_until)
-        {
-            return Err(Reason::FrequencyCap);
-        }
+    {
+        return Err(Reason::FrequencyCap);
     }
     reservation.commit(bid.id, bid.hold_until).map_err(|_| {
         if let Some(user) = capped {

@@ -281,14 +281,14 @@ impl<'g, 'r> Gate<'g, 'r> {
         {
             return Err(Reason::BlockedAdvertiser);
         }
-        if let Some(bundle) = &creative.definition.bundle {
-            if request
-                .strs(request.bapp)
-                .iter()
-                .any(|bad| bad.eq_ignore_ascii_case(bundle))
-            {
-                return Err(Reason::BlockedApp);
-            }
+        let apps = request.strs(request.bapp);
+        if creative
+            .definition
+            .bundle
+            .as_ref()
+            .is_some_and(|own| apps.iter().any(|bad| bad.eq_ignore_ascii_case(own)))
+        {
+            return Err(Reason::BlockedApp);
         }
         self.check_categories(creative)
     }

@@ -2,6 +2,7 @@
 
 use super::serve::Common;
 use crate::events::booking::Flags;
+use crate::pacing::{AccountKind, PeriodView};
 use crate::telemetry::{Counter, Reason, Shared, Size, Stage, size_histogram, stage_histogram};
 use crate::units::Nanos;
 use hdrhistogram::Histogram;
@@ -166,7 +167,8 @@ fn histogram(
 /// Per campaign and line item, in units of the accounting currency.
 fn spend(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
     let views = common.live.budgets.views(super::clock::now());
-    let columns: [(&str, &str, fn(&crate::pacing::PeriodView) -> Nanos); 4] = [
+    type Column = fn(&PeriodView) -> Nanos;
+    let columns: [(&str, &str, Column); 4] = [
         (
             "spent",
             "Settled within holds over the lifetime, in accounting units",
@@ -190,8 +192,8 @@ fn spend(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for view in &views {
             let kind = match view.kind {
-                crate::pacing::AccountKind::Campaign => "campaign",
-                crate::pacing::AccountKind::LineItem => "line_item",
+                AccountKind::Campaign => "campaign",
+                AccountKind::LineItem => "line_item",
             };
             let labels = [("kind", kind), ("id", view.name.as_str())];
             ConstGauge::new(column(&view.lifetime).as_units()).encode(family.encode_family(&labels)?)?;

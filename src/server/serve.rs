@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Connections that wait to be accepted, per worker: a burst of new connections within one tick of the scheduler.
@@ -81,6 +82,8 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         postback_key,
         build,
     } = parts;
+    // Before anybody is told that we listen.
+    let signals = Signals::take_over()?;
     let workers = worker_count(&settings);
     let listeners = listen_all(settings.listen, workers)?;
     let bound = listeners[0].local_addr()?;
@@ -153,7 +156,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     };
     listening(bound, admin_bound);
 
-    wait_for_the_end(&common, &phase)?;
+    signals.wait_for_the_end(&common, &phase);
     let draining = Instant::now();
     for thread in threads {
         join(thread);
@@ -170,37 +173,63 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     Ok(books_closed?)
 }
 
-/// HUP reloads; the first TERM or INT drains, and returns once listeners are to be closed; a second one ends at once.
-fn wait_for_the_end(common: &Arc<Common>, phase: &watch::Sender<Phase>) -> Result<(), ServeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        loop {
-            tokio::select! {
-                _ = hang_up.recv() => common.reloader.trigger(Trigger::Signal),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+/// The signals that the server handles. A signal that is not taken over ends the process at once.
+struct Signals {
+    runtime: Runtime,
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn take_over() -> io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let hang_up = signal(SignalKind::hangup())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(entered);
+        Ok(Signals {
+            runtime,
+            hang_up,
+            terminate,
+            interrupt,
+        })
+    }
+
+    /// HUP reloads; the first TERM or INT drains, and returns once listeners are to be closed; a second one ends at once.
+    fn wait_for_the_end(self, common: &Common, phase: &watch::Sender<Phase>) {
+        let Signals {
+            runtime,
+            mut hang_up,
+            mut terminate,
+            mut interrupt,
+        } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = hang_up.recv() => common.reloader.trigger(Trigger::Signal),
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                }
             }
-        }
-        tracing::info!(
-            notice_ms = common.settings.drain_notice.as_millis() as u64,
-            "draining"
-        );
-        phase.send_replace(Phase::Draining);
-        let again = async {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        };
-        // A second signal is somebody in a hurry.
-        let _in_a_hurry = tokio::time::timeout(common.settings.drain_notice, again)
-            .await
-            .is_ok();
-        phase.send_replace(Phase::Closing);
-        Ok(())
-    })
+            tracing::info!(
+                notice_ms = common.settings.drain_notice.as_millis() as u64,
+                "draining"
+            );
+            phase.send_replace(Phase::Draining);
+            let again = async {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            };
+            // A second signal is somebody in a hurry.
+            let _in_a_hurry = tokio::time::timeout(common.settings.drain_notice, again)
+                .await
+                .is_ok();
+            phase.send_replace(Phase::Closing);
+        })
+    }
 }
 
 fn worker_count(settings: &Settings) -> usize {

@@ -1,0 +1,5 @@
+//! The load test against small real servers on loopback. Invariant: nothing here sleeps or looks at the time of day.
+
+mod auction;
+mod sending;
+mod server;

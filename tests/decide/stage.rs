@@ -1,0 +1,145 @@
+//! A bidder without sockets: a configuration folder, the shipped model and a few people make a snapshot, and requests
+//! are decided on it at a given time. Invariant: nothing is shared between two stages but the model and the people.
+
+use outbid::caps::{CapLevel, CapObject, Caps};
+use outbid::config;
+use outbid::engine::{self, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
+use outbid::openrtb::RequestBuffers;
+use outbid::openrtb::request::Request;
+use outbid::pacing::{Booking, Budgets};
+use outbid::store::models::Model;
+use outbid::store::profiles::{Profiles, RamProfiles, read_input};
+use outbid::units::{BidId, Timestamp, UserKeySecret};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+pub const EXCHANGE: &str = "demo";
+/// Line items scored where a case does not say.
+pub const CANDIDATES: usize = 32;
+const SECRET: UserKeySecret = UserKeySecret([7; 16]);
+
+pub static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/registry/ctr/1");
+    Model::load(&folder).unwrap_or_else(|error| panic!("{error}"))
+});
+
+static PEOPLE: LazyLock<Arc<Profiles>> = LazyLock::new(|| {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/people.jsonl");
+    let mut records = Vec::new();
+    let mut keep = |record| {
+        records.push(record);
+        Ok(())
+    };
+    let report = read_input(&file, &SECRET, &mut |_| {}, &mut keep).expect("a readable file");
+    assert_eq!(report.first_bad(), None);
+    Arc::new(Profiles::Ram(
+        RamProfiles::from_records(records).expect("sound records"),
+    ))
+});
+
+pub struct Stage {
+    pub snapshot: Snapshot,
+    pub live: Live,
+    pub scratch: Scratch,
+    ids: u64,
+}
+
+/// What a decision depends on beside the stage.
+#[derive(Clone, Copy)]
+pub struct At {
+    pub now: Timestamp,
+    pub seed: u64,
+    pub candidates: usize,
+}
+
+impl Stage {
+    /// Of a configuration folder as it is at `now`.
+    pub fn open(folder: &Path, now: Timestamp) -> Stage {
+        let loaded = config::load(folder, &|_| None, now).unwrap_or_else(|problems| panic!("{problems}"));
+        let parts = Parts {
+            definitions: loaded.definitions,
+            exchanges: loaded.exchanges,
+            rates: loaded.rates,
+            people: People {
+                profiles: PEOPLE.clone(),
+                secret: SECRET,
+                eid_sources: loaded.eid_sources,
+                time_zone: loaded.default_time_zone,
+            },
+            model: MODEL.clone(),
+            model_name: loaded.models.bid.to_string(),
+            public_url: loaded.settings.public_url,
+            hash: loaded.hash,
+        };
+        let live = Live::new(Arc::new(Budgets::new(1000)), Arc::new(Caps::new(1000)));
+        let snapshot = Snapshot::build(parts, &live, now).unwrap_or_else(|problems| panic!("{problems:?}"));
+        Stage {
+            snapshot,
+            live,
+            scratch: Scratch::default(),
+            ids: 0,
+        }
+    }
+
+    pub fn decide(&mut self, request: &Request, at: At) -> Outcome {
+        let Stage {
+            snapshot,
+            live,
+            scratch,
+            ids,
+        } = self;
+        let exchange = snapshot.exchange(EXCHANGE).expect("configured");
+        let mut turn = Turn {
+            now: at.now,
+            seed: at.seed,
+            candidates_max: at.candidates,
+            next_id: &mut || {
+                *ids += 1;
+                BidId::new(1, 1, *ids)
+            },
+            lap: &mut |_| {},
+        };
+        engine::bid(request, exchange, snapshot, live, scratch, &mut turn)
+    }
+
+    /// Every bid of the last decision is won and billed at its price, at once.
+    pub fn show_all(&self, bid_at: Timestamp) {
+        for bid in &self.scratch.bids {
+            let item = &self.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
+            let campaign = &self.snapshot.campaigns.campaigns()[item.campaign];
+            let creative = item.creatives[usize::from(bid.candidate.creative)];
+            let booking = Booking {
+                accounts: &[item.account, campaign.account],
+                bid_at,
+                reserved: bid.reserved,
+                price: bid.reserved,
+            };
+            self.live.budgets.settle(bid.id, &booking);
+            let Some(user) = self.scratch.audience.key else {
+                continue;
+            };
+            let objects = [
+                (CapLevel::LineItem, item.counted_as),
+                (
+                    CapLevel::Creative,
+                    self.snapshot.campaigns.creatives()[creative as usize].id,
+                ),
+                (CapLevel::Campaign, campaign.id),
+                (
+                    CapLevel::Advertiser,
+                    self.snapshot.campaigns.advertisers()[item.advertiser].id,
+                ),
+            ];
+            let objects = objects.map(|(level, id)| CapObject::of(level, id));
+            self.live.caps.count(user, &objects, bid.id, bid_at);
+        }
+    }
+}
+
+/// Parses a body and hands the request on; `None` where the body is refused.
+pub fn with_request<T>(body: &str, work: impl FnOnce(&Request) -> T) -> Option<T> {
+    let mut bytes = body.as_bytes().to_vec();
+    let mut buffers = RequestBuffers::default();
+    let request = buffers.parse(&mut bytes).ok()?;
+    Some(work(&request))
+}

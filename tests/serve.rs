@@ -1,0 +1,30 @@
+//! The binary as exchanges, browsers and operators meet it: real processes, real sockets, money on a real disk.
+//!
+//! Every test starts from a folder of its own or shares one running bidder, in which it uses a campaign of its own.
+
+#[path = "serve/admin.rs"]
+mod admin;
+#[path = "serve/bidder.rs"]
+mod bidder;
+#[path = "serve/caps.rs"]
+mod caps;
+#[path = "serve/command_line.rs"]
+mod command_line;
+#[path = "serve/configuration.rs"]
+mod configuration;
+#[path = "serve/drain.rs"]
+mod drain;
+#[path = "serve/http.rs"]
+mod http;
+#[path = "serve/money.rs"]
+mod money;
+#[path = "serve/openmetrics.rs"]
+mod openmetrics;
+#[path = "serve/privacy.rs"]
+mod privacy;
+#[path = "serve/reload.rs"]
+mod reload;
+#[path = "serve/restart.rs"]
+mod restart;
+#[path = "serve/wire.rs"]
+mod wire;
