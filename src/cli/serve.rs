@@ -17,9 +17,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-/// Open bids with money held: 20,000 a second for 60 seconds until a win is known.
-const HOLDS_MAX: usize = 1_200_000;
-
 pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut loaded = arguments.folder.load()?;
@@ -34,7 +31,7 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     demo::ensure_population(&loaded.profiles, &keys.user)?;
 
     let live = Arc::new(Live::new(
-        Arc::new(Budgets::new(HOLDS_MAX)),
+        Arc::new(Budgets::new(loaded.settings.limits.open_bids)),
         Arc::new(Caps::new(loaded.settings.limits.capped_users)),
     ));
     let settings = loaded.settings.clone();

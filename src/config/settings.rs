@@ -208,6 +208,7 @@ fn limits(server: &Table<'_>) -> Limits {
         candidates: count("candidates", 32, 256),
         bid_queue: count("bid_queue", 4096, 1 << 20),
         notice_queue: count("notice_queue", 65_536, 1 << 24),
+        open_bids: count("open_bids", 600_000, 1 << 28),
         capped_users: count("capped_users", 1_000_000, 1 << 30),
         no_bid_sample: table.read("no_bid_sample", 0.01, |n| n.number(0.0..=1.0)),
     };

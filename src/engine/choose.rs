@@ -93,7 +93,8 @@ fn conflicts(candidate: &Candidate, bids: &[Bid], snapshot: &Snapshot) -> bool {
     bids.iter().any(|bid| {
         let other = &snapshot.ready[bid.candidate.line_item as usize];
         let same = bid.candidate.line_item == candidate.line_item;
-        (same && !ready.roadblock) || ready.shares_a_cap_with(other)
+        (same && !ready.roadblock)
+            || ready.shares_a_cap_with(candidate.creative, other, bid.candidate.creative)
     })
 }
 

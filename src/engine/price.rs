@@ -79,9 +79,11 @@ fn price_of(candidate: &Candidate, deal: Option<&Deal>, item: &LineItem) -> Opti
     if !worth_it && !deliver {
         return None;
     }
-    Some(if fixed {
+    let price = if fixed {
         candidate.floor.accounting
     } else {
         candidate.value.max(candidate.floor.accounting)
-    })
+    };
+    // A guaranteed deal without a floor, for an ad that is worth nothing, has no price to bid.
+    (price > Cpm::ZERO).then_some(price)
 }

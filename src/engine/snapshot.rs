@@ -169,10 +169,14 @@ impl Ready {
         [&self.account, &self.campaign_account]
     }
 
-    pub fn shares_a_cap_with(&self, other: &Ready) -> bool {
-        self.caps
-            .iter()
-            .any(|rule| other.caps.iter().any(|theirs| theirs.object == rule.object))
+    /// Whether a cap counts both ads: this line item with its `creative`-th creative, and another's.
+    pub fn shares_a_cap_with(&self, creative: u16, other: &Ready, other_creative: u16) -> bool {
+        let shared = |own: &[CapRule], theirs: &[CapRule]| {
+            own.iter()
+                .any(|rule| theirs.iter().any(|their| their.object == rule.object))
+        };
+        let (own, theirs) = (usize::from(creative), usize::from(other_creative));
+        shared(&self.caps, &other.caps) || shared(&self.creative_caps[own], &other.creative_caps[theirs])
     }
 }
 

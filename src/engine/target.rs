@@ -217,24 +217,20 @@ impl<'g, 'r> Gate<'g, 'r> {
     fn choose_creative(&self, imp: &Imp<'r>, item: &LineItem, ready: &Ready) -> Result<(u16, Fit), Reason> {
         let count = item.creatives.len();
         let start = (self.seed ^ item.id.0) as usize % count.max(1);
-        let mut why = Reason::Format;
+        let (mut why, mut capped) = (Reason::Format, false);
         for turn in 0..count {
             let position = (start + turn) % count;
-            let checked = self
-                .check_creative(imp, item.creatives[position])
-                .and_then(|fit| self.check_caps(&ready.creative_caps[position]).map(|()| fit));
-            match checked {
-                Ok(fit) => return Ok((position as u16, fit)),
-                Err(reason) => {
-                    why = if reason as usize > why as usize {
-                        reason
-                    } else {
-                        why
-                    }
+            match self.check_creative(imp, item.creatives[position]) {
+                Ok(fit) if self.check_caps(&ready.creative_caps[position]).is_ok() => {
+                    return Ok((position as u16, fit));
                 }
+                Ok(_) => capped = true,
+                Err(reason) if reason as usize > why as usize => why = reason,
+                Err(_) => {}
             }
         }
-        Err(why)
+        // The caps of a creative are asked last: one that only they keep back has come furthest.
+        Err(if capped { Reason::FrequencyCap } else { why })
     }
 
     fn check_creative(&self, imp: &Imp<'r>, position: u32) -> Result<Fit, Reason> {

@@ -159,7 +159,7 @@ fn histogram(
         buckets.push((shown, until - below));
         below = until;
     }
-    buckets.push((f64::MAX, of.len() - below));
+    buckets.push((f64::INFINITY, of.len() - below));
     let total = of.mean() * of.len() as f64 / unit;
     into.encode_histogram::<NoLabelSet>(total, of.len(), &buckets, None)
 }

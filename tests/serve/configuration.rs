@@ -1,4 +1,4 @@
-//! A small configuration in a temporary folder: three exchanges, two advertisers, one campaign a test.
+//! A small configuration in a temporary folder: four exchanges, two advertisers, one campaign a test.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -140,7 +140,7 @@ impl Campaign {
     }
 }
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("exchanges/open.toml", "seat = \"seat-open\"\n"),
     (
         "exchanges/closed.toml",
@@ -148,6 +148,7 @@ const FILES: [(&str, &str); 7] = [
          [auth]\nbearer_file = \"closed.token\"\n",
     ),
     ("exchanges/bare.toml", "no_bid = \"empty\"\n"),
+    ("exchanges/slow.toml", "qps_max = 2\n"),
     (
         "advertisers/north.toml",
         "id = \"north\"\ndomain = \"north.example\"\ncategories = [\"IAB3\"]\n",

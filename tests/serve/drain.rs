@@ -1,10 +1,9 @@
 //! The end of a process, and the hand-over to the next one.
 
-use super::bidder::{Bidder, Offer, alone, banner, bid_request, until};
+use super::bidder::{Bidder, alone, banner, bid_request, until};
 use super::configuration::{Campaign, Folder};
+use super::crowd::Crowd;
 use super::http::Connection;
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_bidder_that_is_told_to_stop_answers_everybody_first() {
@@ -46,9 +45,10 @@ fn an_idle_connection_does_not_keep_a_bidder_from_ending() {
 
 #[test]
 fn two_processes_hand_over_without_an_error() {
-    let folder = Folder::new()
-        .with_drain_notice("500ms")
-        .with_campaign(Campaign::new("passed"));
+    let folder = Folder::new().with_drain_notice("500ms").with_campaign(Campaign {
+        lifetime: "100000.00",
+        ..Campaign::new("passed")
+    });
     let mut first = Bidder::start(&folder);
     let offer = first.offer(&banner("passed", "u-000001")).unwrap();
     first.tell(offer.text("burl"), "4.00");
@@ -62,19 +62,14 @@ fn two_processes_hand_over_without_an_error() {
     assert_eq!(second.metric("outbid_books_open"), 0.0);
     assert!(second.look("/readyz").text().starts_with("standby"));
 
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let clients = [(); 3].map(|()| scope.spawn(|| keep_asking(&passed(), bids, &over)));
-        first.signal("TERM");
-        let ended = first.wait();
-        let bids_again = bids_within_patience(&second);
-        over.store(true, Ordering::Relaxed);
-        for client in clients {
-            client.join().unwrap().expect("no client sees an error");
-        }
-        assert!(ended.success());
-        assert!(bids_again);
+    let request = bid_request("open", &[], &banner("passed", "u-000003"));
+    let crowd = Crowd::start(bids, request, 3);
+    first.signal("TERM");
+    assert!(first.wait().success());
+    until("the second process bids", || {
+        (second.metric("outbid_bids_total") >= 1.0).then_some(())
     });
+    assert!(crowd.stop().bids > 0);
 
     assert_eq!(second.look("/readyz").text(), "ready\n");
     second.tell(open.text("burl"), "4.00");
@@ -84,25 +79,4 @@ fn two_processes_hand_over_without_an_error() {
         ("0.008", "0.00"),
         "spend and holds are handed over"
     );
-}
-
-/// Asks until it is over, on a new connection whenever the old one is closed as announced. Returns how many answers
-/// were bids and how many were none; anything else is an error.
-fn keep_asking(bids: std::net::SocketAddr, over: &AtomicBool) -> io::Result<[u64; 2]> {
-    let request = bid_request("open", &[], &banner("passed", "u-000003"));
-    let mut counts = [0; 2];
-    let mut connection = Connection::try_open(bids)?;
-    while !over.load(Ordering::Relaxed) {
-        let answer = connection.try_ask(&request)?;
-        match answer.status {
-            200 => assert_eq!(Offer::of(&answer).price(), 5.0),
-            204 => {}
-            status => return Err(io::Error::other(format!("status {status}"))),
-        }
-        counts[usize::from(answer.status == 204)] += 1;
-        if answer.header("connection") == Some("close") {
-            connection = Connection::try_open(bids)?;
-        }
-    }
-    Ok(counts)
 }

@@ -1,7 +1,8 @@
 //! Configuration that changes while bids go on.
 
-use super::bidder::{Bidder, Money, alone, banner, outbid, until};
+use super::bidder::{Bidder, Money, alone, banner, bid_request, outbid, until};
 use super::configuration::{Campaign, Folder};
+use super::crowd::Crowd;
 use serde_json::Value;
 use std::fs;
 
@@ -111,6 +112,39 @@ fn a_new_campaign_and_a_removed_one_are_seen() {
     assert!(bidder.offer(&banner("fresh", "u-000001")).is_some());
 }
 
+#[test]
+fn a_folder_that_is_broken_at_start_is_refused() {
+    let folder = Folder::new().with_campaign(priced("\"a lot\""));
+    let ended = outbid()
+        .args(["serve", "--config"])
+        .arg(folder.config())
+        .output()
+        .unwrap();
+    assert!(!ended.status.success());
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("campaigns/price.toml:"), "{said}");
+}
+
+#[test]
+fn bids_go_on_during_reloads() {
+    let (folder, bidder) = alone(Campaign {
+        lifetime: "100000.00",
+        ..priced("2.00")
+    });
+    let crowd = Crowd::start(bidder.bids, bid_request("open", &[], &request()), 2);
+    for cpm in ["3.00", "4.00", "\"a lot\"", "5.00", "6.00"] {
+        folder.write_campaign(&Campaign {
+            lifetime: "100000.00",
+            ..priced(cpm)
+        });
+        let expected = if cpm.starts_with('"') { 422 } else { 200 };
+        assert_eq!(bidder.reload().status, expected, "{cpm}");
+    }
+    assert_eq!(price(&bidder), 6.0);
+    let answers = crowd.stop();
+    assert!(answers.bids > 0 && answers.no_bids == 0, "{answers:?}");
+}
+
 fn priced(cpm: &'static str) -> Campaign {
     Campaign {
         cpm,
@@ -131,17 +165,4 @@ fn settle(bidder: &Bidder) {
     let first = bidder.reload();
     assert_eq!(first.status, 200, "{}", first.text());
     assert_eq!(bidder.reload().json()["status"], "unchanged");
-}
-
-#[test]
-fn a_folder_that_is_broken_at_start_is_refused() {
-    let folder = Folder::new().with_campaign(priced("\"a lot\""));
-    let ended = outbid()
-        .args(["serve", "--config"])
-        .arg(folder.config())
-        .output()
-        .unwrap();
-    assert!(!ended.status.success());
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains("campaigns/price.toml:"), "{said}");
 }

@@ -183,7 +183,8 @@ fn headers_decide_how_a_body_is_read() {
     let bidder = shared();
     let text = banner("wire", "u-000003").to_string().into_bytes();
     let zipped = gzip(&text);
-    let cases: [(&[(&str, &str)], &[u8], u16); 15] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(Headers, &[u8], u16); 15] = [
         (&[], &text, 200),
         (&[("Content-Type", "application/json")], &text, 200),
         (&[("Content-Type", "Application/JSON; charset=utf-8")], &text, 200),
@@ -327,6 +328,20 @@ fn odd_input_is_never_our_fault() {
         let status = bidder.ask(&http::post("/openrtb2/open", &[], &body)).status;
         assert!(expected.contains(&status), "{what}: {status}");
     }
+}
+
+#[test]
+fn an_exchange_gets_no_more_than_its_requests_a_second() {
+    let bidder = shared();
+    let request = bid_request("slow", &[], &banner("wire", "u-000006"));
+    let mut connection = Connection::open(bidder.bids);
+    let answers: Vec<_> = (0..20).map(|_| connection.ask(&request).status).collect();
+    assert_eq!(answers[0], 200);
+    assert!(
+        answers.contains(&204),
+        "twenty requests take less than ten seconds"
+    );
+    assert!(bidder.metric("outbid_no_bids_by_reason_total{reason=\"qps_limit\"}") >= 1.0);
 }
 
 #[test]
