@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// What tract allocates for one batch of the shipped model `ctr/1`: another model, another number.
-const OF_THE_MODEL: u64 = 0;
+const OF_THE_MODEL: u64 = 63;
 const CANDIDATES: usize = 16;
 const CANDIDATES_TO_COUNT: usize = 8;
 
@@ -90,12 +90,23 @@ fn a_warm_decision_allocates_nothing_of_its_own() {
     for request in &requests {
         let (outcome, allocated) = decide(request, &mut scratch);
         let expected = of_the_model(&snapshot, &scratch);
-        assert_eq!(allocated, expected, "{outcome:?} with {} scored", scratch.candidates.len());
+        assert_eq!(
+            allocated,
+            expected,
+            "{outcome:?} with {} scored",
+            scratch.candidates.len()
+        );
         let bids = matches!(outcome, Outcome::Bids(_));
         counted += usize::from(bids && scratch.candidates.len() >= CANDIDATES_TO_COUNT);
     }
-    println!("{counted} of {} decisions bid with {CANDIDATES_TO_COUNT} candidates or more", requests.len());
-    assert!(counted >= 32, "only {counted} decisions bid with enough candidates");
+    println!(
+        "{counted} of {} decisions bid with {CANDIDATES_TO_COUNT} candidates or more",
+        requests.len()
+    );
+    assert!(
+        counted >= 32,
+        "only {counted} decisions bid with enough candidates"
+    );
 }
 
 #[test]
@@ -110,8 +121,18 @@ fn what_the_model_library_allocates_is_known() {
 
 /// One batch for each imp that had candidates.
 fn of_the_model(snapshot: &Snapshot, scratch: &Scratch) -> u64 {
-    let scored = |imp| scratch.candidates.iter().filter(|candidate| candidate.imp == imp).count();
-    scratch.contexts.iter().map(|row| of_batch(snapshot, scored(row.imp))).sum()
+    let scored = |imp| {
+        scratch
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.imp == imp)
+            .count()
+    };
+    scratch
+        .contexts
+        .iter()
+        .map(|row| of_batch(snapshot, scored(row.imp)))
+        .sum()
 }
 
 /// The model alone, warm, on rows of the same shape.
@@ -122,7 +143,9 @@ fn of_batch(snapshot: &Snapshot, n: usize) -> u64 {
     let (mut scorer, mut scores) = (Scorer::default(), Vec::new());
     let mut run = || {
         let before = ALLOCATIONS.get();
-        scorer.score(&snapshot.model, &context, &candidates, &mut scores).expect("scored");
+        scorer
+            .score(&snapshot.model, &context, &candidates, &mut scores)
+            .expect("scored");
         ALLOCATIONS.get() - before
     };
     run();

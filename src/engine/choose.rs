@@ -1,28 +1,14 @@
 //! The best candidate per imp, and only then the money: what cannot be paid for gives way to the next one.
 
-use super::scratch::{Candidate, Floor};
+use super::scratch::{Bid, Candidate, Floor};
 use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn};
 use crate::creative::Fit;
 use crate::openrtb::request::Request;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
-use crate::units::{BidId, Cpm, Nanos, Timestamp, UserKey};
+use crate::units::{Cpm, Nanos, Timestamp, UserKey};
 use std::cmp::Reverse;
 use std::time::Duration;
-
-/// A bid that is paid for: its money is held until `hold_until`.
-#[derive(Clone, Copy, Debug)]
-pub struct Bid {
-    pub id: BidId,
-    pub candidate: Candidate,
-    /// In the currency of the response.
-    pub price: Cpm,
-    /// In the accounting currency; zero for tests.
-    pub reserved: Nanos,
-    /// Seconds that the bid stays valid.
-    pub exp_s: u32,
-    pub hold_until: Timestamp,
-}
 
 /// Fills `scratch.bids`, in the order of imps.
 pub(super) fn choose(

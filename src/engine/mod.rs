@@ -17,10 +17,9 @@ mod snapshot;
 mod target;
 
 pub use audience::{Audience, People, Summary};
-pub use choose::Bid;
 pub use exchange::ExchangeTerms;
 pub use live::{LineItemStats, Live, QpsWindow};
-pub use scratch::{Candidate, ContextRow, Floor, Funnel, Scratch};
+pub use scratch::{Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
 pub use snapshot::{Parts, Ready, Snapshot, template};
 
 use crate::openrtb::request::Request;

@@ -1,13 +1,12 @@
 //! The memory of one worker's decisions, reused from request to request.
 
 use super::audience::Summary;
-use super::choose::Bid;
 use super::snapshot::Snapshot;
 use crate::creative::Fit;
 use crate::store::campaigns::MatchScratch;
 use crate::store::models::{ContextBuffer, Group, Score, Scorer};
 use crate::telemetry::Reason;
-use crate::units::{Cpm, Currency};
+use crate::units::{BidId, Cpm, Currency, Nanos, Timestamp};
 
 /// Everything a decision writes. After [`bid`](super::bid) the public parts hold what it found.
 #[derive(Default)]
@@ -93,6 +92,20 @@ pub struct Candidate {
     pub value: Cpm,
     /// What is bid, in the accounting currency; `None` = fell out.
     pub price: Option<Cpm>,
+}
+
+/// A bid that is paid for: its money is held until `hold_until`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bid {
+    pub id: BidId,
+    pub candidate: Candidate,
+    /// In the currency of the response.
+    pub price: Cpm,
+    /// In the accounting currency; zero for tests.
+    pub reserved: Nanos,
+    /// Seconds that the bid stays valid.
+    pub exp_s: u32,
+    pub hold_until: Timestamp,
 }
 
 /// The lowest price that may be bid.

@@ -148,13 +148,20 @@ pub fn describe(request: &Request, snapshot: &Snapshot, scratch: &Scratch, outco
                 let candidate = &bid.candidate;
                 let imp = &request.imps[usize::from(candidate.imp)];
                 let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
-                let creative = item.creatives[usize::from(candidate.creative)] as usize;
-                let creative = &snapshot.campaigns.creatives()[creative].definition.id;
-                let markup = format!("{:?}", snapshot.templates[item.creatives[usize::from(candidate.creative)] as usize].markup_type());
-                write!(out, "imp {}: {} with {creative}, ", imp.id, item.definition.id).expect("a string");
-                write!(out, "{}", markup.to_lowercase()).expect("a string");
+                let position = item.creatives[usize::from(candidate.creative)] as usize;
+                let creative = &snapshot.campaigns.creatives()[position].definition.id;
+                let markup = format!("{:?}", snapshot.templates[position].markup_type()).to_lowercase();
+                write!(
+                    out,
+                    "imp {}: {} with {creative}, {markup}",
+                    imp.id, item.definition.id
+                )
+                .expect("a string");
                 if let Some(protocol) = candidate.fit.protocol() {
                     write!(out, " by protocol {protocol}").expect("a string");
+                }
+                if candidate.fit.extra_attribute().is_some() {
+                    out.push_str(" with a skip button");
                 }
                 write!(out, ", at {} {}", bid.price, terms.currency).expect("a string");
                 if let Some(deal) = candidate.deal {
@@ -191,11 +198,20 @@ fn describe_user(scratch: &Scratch, out: &mut String) {
 }
 
 fn parse(path: &Path, text: &str) -> File {
-    let tree: toml::Table = toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let cases = tree.get("case").and_then(toml::Value::as_array).into_iter().flatten();
+    let tree: toml::Table =
+        toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let cases = tree
+        .get("case")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten();
     let tables = cases.filter_map(toml::Value::as_table).chain([&tree]);
     for key in tables.flat_map(|table| table.keys()) {
-        assert!(KEYS.contains(&key.as_str()), "{}: unknown key `{key}`", path.display());
+        assert!(
+            KEYS.contains(&key.as_str()),
+            "{}: unknown key `{key}`",
+            path.display()
+        );
     }
     toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -229,7 +245,11 @@ fn decide(file: &File, case: &Case) -> String {
     let at = At {
         now,
         seed: settings.iter().rev().find_map(|s| s.seed).unwrap_or(1),
-        candidates: settings.iter().rev().find_map(|s| s.candidates).unwrap_or(CANDIDATES),
+        candidates: settings
+            .iter()
+            .rev()
+            .find_map(|s| s.candidates)
+            .unwrap_or(CANDIDATES),
     };
     let name = format!("{}: {}", file.title, case.when);
     let decision = with_request(&body.to_string(), |request| {
@@ -289,7 +309,9 @@ fn parse_time(text: &str) -> Timestamp {
 }
 
 fn golden(part: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(part)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(part)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -32,10 +32,17 @@ fn check_funnel(stage: &Stage, at: At) -> Result<(), String> {
     let fell_out: u32 = scratch.funnel.iter().map(|(_, count)| count).sum();
     if scratch.matched != scratch.bids.len() + fell_out as usize {
         let bids = scratch.bids.len();
-        return Err(format!("{} matched, {bids} bid, {fell_out} fell out", scratch.matched));
+        return Err(format!(
+            "{} matched, {bids} bid, {fell_out} fell out",
+            scratch.matched
+        ));
     }
     if scratch.candidates.len() > at.candidates {
-        return Err(format!("{} scored of at most {}", scratch.candidates.len(), at.candidates));
+        return Err(format!(
+            "{} scored of at most {}",
+            scratch.candidates.len(),
+            at.candidates
+        ));
     }
     Ok(())
 }
@@ -50,7 +57,8 @@ fn check_bid(request: &Request, stage: &Stage, terms: Terms, bid: &Bid, at: At) 
         .filter(|(floor, _)| *floor > Cpm::ZERO)
         .unwrap_or((imp.floor, imp.floor_cur));
     // Floors by second and by duration are told by golden cases.
-    let by_time = imp.video.is_some() || deal.is_some_and(|deal| !deal.dur_floors.is_empty() || deal.min_cpm_per_sec.is_some());
+    let by_time = imp.video.is_some()
+        || deal.is_some_and(|deal| !deal.dur_floors.is_empty() || deal.min_cpm_per_sec.is_some());
     if floor > Cpm::ZERO && !by_time {
         let FloorCurrency::Known(currency) = currency else {
             return Err("a bid on a floor that nobody can read".into());
@@ -63,13 +71,17 @@ fn check_bid(request: &Request, stage: &Stage, terms: Terms, bid: &Bid, at: At) 
         }
     }
     let fixed = deal.is_some_and(|deal| deal.at == Some(3));
-    let whatever_the_value = deal.is_some_and(|deal| deal.guaranteed) || (fixed && item.definition.deliver_deals);
+    let whatever_the_value =
+        deal.is_some_and(|deal| deal.guaranteed) || (fixed && item.definition.deliver_deals);
     let paid = terms.rate.to_accounting_down(bid.price);
     if paid.0 > candidate.value.0 + ROUNDING && !whatever_the_value {
         return Err(format!("{paid} is above the value {}", candidate.value));
     }
     if fixed && !by_time && (paid.0 - candidate.floor.accounting.0).abs() > ROUNDING {
-        return Err(format!("{paid} is not the fixed price {}", candidate.floor.accounting));
+        return Err(format!(
+            "{paid} is not the fixed price {}",
+            candidate.floor.accounting
+        ));
     }
     let held = if request.test {
         Nanos::ZERO
@@ -100,7 +112,12 @@ fn check_pair(stage: &Stage, bid: &Bid, other: &Bid) -> Result<(), String> {
 /// Campaigns hold what their line items hold, and there is no hold without money.
 fn check_money(stage: &Stage, at: At) -> Result<(), String> {
     let views = stage.live.budgets.views(at.now);
-    let reserved = |id| views.iter().find(|view| view.id == id).map_or(Nanos::ZERO, |view| view.lifetime.reserved);
+    let reserved = |id| {
+        views
+            .iter()
+            .find(|view| view.id == id)
+            .map_or(Nanos::ZERO, |view| view.lifetime.reserved)
+    };
     for campaign in stage.snapshot.campaigns.campaigns() {
         let mut accounts: Vec<_> = campaign
             .line_items
@@ -111,13 +128,21 @@ fn check_money(stage: &Stage, at: At) -> Result<(), String> {
         accounts.dedup();
         let items: Nanos = accounts.into_iter().map(reserved).sum();
         if reserved(campaign.account) != items {
-            return Err(format!("{} holds {}, its line items {items}", campaign.definition.id, reserved(campaign.account)));
+            return Err(format!(
+                "{} holds {}, its line items {items}",
+                campaign.definition.id,
+                reserved(campaign.account)
+            ));
         }
     }
     for bid in stage.scratch.bids.iter().filter(|bid| bid.reserved > Nanos::ZERO) {
         let item = &stage.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
         if reserved(item.account) < bid.reserved {
-            return Err(format!("{} reserved, {} held", bid.reserved, reserved(item.account)));
+            return Err(format!(
+                "{} reserved, {} held",
+                bid.reserved,
+                reserved(item.account)
+            ));
         }
     }
     Ok(())

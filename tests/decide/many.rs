@@ -25,7 +25,9 @@ const TAGS_PER_PERSON: u64 = 25;
 const TAGS: u64 = 300;
 const ADVERTISERS: u64 = 24;
 const COUNTRIES: [&str; 4] = ["USA", "CAN", "GBR", "DEU"];
-const CATEGORIES: [&str; 8] = ["IAB2", "IAB8", "IAB10", "IAB13", "IAB17", "IAB18", "IAB19", "IAB20"];
+const CATEGORIES: [&str; 8] = [
+    "IAB2", "IAB8", "IAB10", "IAB13", "IAB17", "IAB18", "IAB19", "IAB20",
+];
 const SIZES: [(u32, u32); 4] = [(300, 250), (728, 90), (320, 50), (160, 600)];
 
 /// SplitMix64.
@@ -89,8 +91,13 @@ pub fn request(dice: &mut Dice) -> String {
             let video = r#","video":{"mimes":["video/mp4"],"protocols":[2,3,5,6,7,8],"minduration":5,"maxduration":30,"w":640,"h":360,"plcmt":1}"#;
             let video = if dice.percent(20) { video } else { "" };
             let deal = dice.below(4);
-            let deals = format!(r#","pmp":{{"deals":[{{"id":"deal-{deal}","bidfloor":{floor},"at":{}}}]}}"#, 1 + deal);
-            let deals = if dice.percent(15) { deals } else { String::new() };
+            let (private, seat) = (dice.below(8) / 7, dice.one_of(&["outbid", "outbid", "another"]));
+            let deals = format!(
+                r#","pmp":{{"private_auction":{private},"deals":[{{"id":"deal-{deal}","bidfloor":{floor},"at":{},"guar":{},"wseat":["{seat}"]}}]}}"#,
+                1 + deal,
+                dice.below(5) / 4
+            );
+            let deals = if dice.percent(30) { deals } else { String::new() };
             format!(
                 r#"{{"id":"{}","tagid":"slot-{}","secure":1,"bidfloor":{floor},"bidfloorcur":"USD","exp":120,
                 "banner":{{"format":[{{"w":{w},"h":{h}}},{{"w":{w2},"h":{h2}}}],"pos":1,"battr":[1,3,5,8,9]}}{video}{deals}}}"#,
@@ -100,7 +107,12 @@ pub fn request(dice: &mut Dice) -> String {
         })
         .collect();
     let (country, category) = (dice.one_of(&COUNTRIES), dice.one_of(&CATEGORIES));
-    let user = dice.below(PEOPLE * 4 / 3);
+    // A few people are seen again and again.
+    let user = if dice.percent(20) {
+        dice.below(5)
+    } else {
+        dice.below(PEOPLE * 4 / 3)
+    };
     format!(
         r#"{{"id":"request-{}","at":{},"tmax":200,"cur":["USD"],"imp":[{}],
         "bcat":["IAB25","IAB26","IAB24"],"badv":["blocked-1.example","blocked-2.example","brand-3.example"],
@@ -198,7 +210,9 @@ fn definitions(line_items: usize, daily: Nanos, dice: &mut Dice) -> Definitions 
                 from: Some(Timestamp(NOW.0 - Timestamp::MS_PER_DAY)),
                 until: Some(Timestamp(NOW.0 + Timestamp::MS_PER_DAY)),
             },
-            line_items: line_items.map(|number| line_item(number, advertiser, dice)).collect(),
+            line_items: line_items
+                .map(|number| line_item(number, advertiser, dice))
+                .collect(),
         }
     });
     let campaigns = campaigns.collect();
@@ -257,8 +271,16 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
             1 => vec![cap(CapLevel::Campaign, 5), cap(CapLevel::Creative, 2)],
             _ => Vec::new(),
         },
-        without_id: if dice.percent(20) { WithoutId::NoBid } else { WithoutId::Bid },
-        creatives: formats.iter().filter(|_| dice.percent(75)).map(|format| name(format)).collect(),
+        without_id: if dice.percent(20) {
+            WithoutId::NoBid
+        } else {
+            WithoutId::Bid
+        },
+        creatives: formats
+            .iter()
+            .filter(|_| dice.percent(75))
+            .map(|format| name(format))
+            .collect(),
         deliver_deals: dice.percent(30),
         roadblock: dice.percent(10),
     }
@@ -277,15 +299,19 @@ fn targeting(dice: &mut Dice) -> Targeting {
         targeting.category = include((0..2).map(|_| dice.one_of(&CATEGORIES).into()).collect());
     }
     if dice.percent(10) {
-        targeting.site = include((0..8).map(|_| format!("site-{}.example", dice.skewed(300))).collect());
+        targeting.site = include(
+            (0..8)
+                .map(|_| format!("site-{}.example", dice.skewed(300)))
+                .collect(),
+        );
     }
     if dice.percent(10) {
-        targeting.device_type = include(vec![2 + dice.below(3) as u32]);
+        targeting.device_type.include = vec![2 + dice.below(3) as u32];
     }
     if dice.percent(10) {
         targeting.hours = Hours(Some([0x00ff_ff00_ffff_00ff, !0 >> 3, !0]));
     }
-    if dice.percent(4) {
+    if dice.percent(12) {
         targeting.deal = include(vec![format!("deal-{}", dice.below(4))]);
     }
     if dice.percent(35) {

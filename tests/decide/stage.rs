@@ -73,6 +73,10 @@ impl Stage {
         };
         let live = Live::new(Arc::new(Budgets::new(1000)), Arc::new(Caps::new(1000)));
         let snapshot = Snapshot::build(parts, &live, now).unwrap_or_else(|problems| panic!("{problems:?}"));
+        Stage::of(snapshot, live)
+    }
+
+    pub fn of(snapshot: Snapshot, live: Live) -> Stage {
         Stage {
             snapshot,
             live,

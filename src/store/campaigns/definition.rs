@@ -84,7 +84,7 @@ pub struct LineItem {
     pub flight: Flight,
     pub targeting: Targeting,
     pub bid: BidStrategy,
-    /// Never bid above this.
+    /// The value is never above this. A price that a guaranteed deal or a fixed one with `deliver_deals` agrees on stands.
     pub max_bid: Option<Cpm>,
     /// All that hold are multiplied; the product is kept within 0.1..=10.
     pub multipliers: Vec<Multiplier>,
