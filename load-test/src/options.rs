@@ -46,12 +46,13 @@ impl Wanted {
 fn command() -> clap::Command {
     let command = clap::Command::new("load-test")
         .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .after_help(EXAMPLES)
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
         .arg_required_else_help(true);
+    // Last, as a struct of options has a text of its own.
     RunOptions::augment_args(Command::augment_subcommands(command))
+        .about(ABOUT)
+        .after_help(EXAMPLES)
 }
 
 #[derive(Debug, Subcommand)]

@@ -80,6 +80,10 @@ pub struct Counts {
     pub unsent: u64,
     /// The most requests that waited for a connection at once.
     pub backlog_max: u64,
+    /// Put in line more than 1 ms after they were due, because the load test itself did not get its processor.
+    pub slipped: u64,
+    /// The worst of it, microseconds.
+    pub slip_max_us: u64,
     #[serde(flatten)]
     pub errors: Errors,
 }
@@ -179,8 +183,12 @@ impl Default for Tally {
 }
 
 impl Tally {
-    pub fn offer(&mut self, due_ns: u64) {
+    /// `now_ns`: when the request was put in line.
+    pub fn offer(&mut self, due_ns: u64, now_ns: u64) {
         self.counts.offered += 1;
+        let slip_us = now_ns.saturating_sub(due_ns) / 1000;
+        self.counts.slipped += u64::from(slip_us > 1000);
+        self.counts.slip_max_us = self.counts.slip_max_us.max(slip_us);
         self.second(due_ns).offered += 1;
     }
 
@@ -225,9 +233,11 @@ impl Tally {
             (&mut a.reopened, b.reopened),
             (&mut a.unsent, b.unsent),
             (&mut a.backlog_max, b.backlog_max),
+            (&mut a.slipped, b.slipped),
         ] {
             *mine += theirs;
         }
+        a.slip_max_us = a.slip_max_us.max(b.slip_max_us);
         for failure in Failure::ALL {
             *a.errors.slot(failure) += b.errors.of(failure);
         }
@@ -298,7 +308,7 @@ mod tests {
     fn every_request_is_counted_where_it_ended_and_latency_runs_from_the_intended_time() {
         let mut tally = Tally::default();
         for due_ms in [0, 0, 0, 1_000, 1_000] {
-            tally.offer(due_ms * 1_000_000);
+            tally.offer(due_ms * 1_000_000, due_ms * 1_000_000 + 2_000_000);
         }
         tally.end(&ended(0, 0, 5, Ending::Bid));
         tally.end(&ended(0, 40, 50, Ending::NoBid));
@@ -319,6 +329,7 @@ mod tests {
             ];
             assert_eq!(found, [5, 2, 1, 1, 1, 3].map(|n| n * times));
             assert_eq!((counts.errors.total(), counts.unsent), (2 * times, times));
+            assert_eq!((counts.slipped, counts.slip_max_us), (5 * times, 2000));
             assert_eq!(
                 counts.offered,
                 counts.answered + counts.errors.total() + counts.unsent

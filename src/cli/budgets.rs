@@ -1,16 +1,10 @@
 //! `outbid budgets`: the money of a running bidder, as a table or as JSON.
 
-use super::{BudgetsArguments, say};
-use anyhow::{Context, bail};
-use outbid::config::Loaded;
+use super::{BudgetsArguments, admin, say};
+use anyhow::Context;
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
-use std::time::Duration;
 
-/// A bidder on the other end of a working network answers in milliseconds.
-const TIMEOUT: Duration = Duration::from_secs(5);
 const COLUMNS: [(&str, usize); 8] = [
     ("", 34),
     ("day limit", 12),
@@ -25,7 +19,7 @@ const COLUMNS: [(&str, usize); 8] = [
 pub fn run(arguments: &BudgetsArguments) -> anyhow::Result<ExitCode> {
     let loaded = arguments.folder.load()?;
     let admin = arguments.admin.unwrap_or(loaded.settings.admin);
-    let body = get(admin, "/api/v1/budgets", &loaded)?;
+    let body = admin::ask(admin, &loaded, "GET /api/v1/budgets", "")?.succeeded()?;
     if arguments.json {
         say(&body)?;
         return Ok(ExitCode::SUCCESS);
@@ -34,29 +28,6 @@ pub fn run(arguments: &BudgetsArguments) -> anyhow::Result<ExitCode> {
         serde_json::from_str(&body).context("the answer is not JSON: is this an outbid admin address?")?;
     say(&table(&report))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn get(admin: SocketAddr, path: &str, loaded: &Loaded) -> anyhow::Result<String> {
-    let token = loaded.settings.admin_token.as_ref();
-    let authorization = token
-        .map(|token| format!("Authorization: Bearer {token}\r\n"))
-        .unwrap_or_default();
-    let mut stream = TcpStream::connect_timeout(&admin, TIMEOUT).with_context(|| {
-        format!("nobody answers at {admin}; is outbid running, and is this its admin address?")
-    })?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Connection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
-    let status = head.lines().next().unwrap_or_default();
-    if !status.contains(" 200 ") {
-        bail!("{admin}{path} answered `{status}`");
-    }
-    Ok(body.to_owned())
 }
 
 fn table(report: &Value) -> String {

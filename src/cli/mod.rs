@@ -1,8 +1,10 @@
 //! What the command line says, and who does it.
 
+mod admin;
 mod budgets;
 mod check;
 mod demo;
+mod explain;
 mod model;
 mod serve;
 mod store;
@@ -48,6 +50,10 @@ enum Command {
     /// Show every campaign and line item with its money, as a running bidder has it.
     #[command(after_help = "Example: outbid budgets --admin 127.0.0.1:8081 --json")]
     Budgets(BudgetsArguments),
+    /// Show why a running bidder answers a request as it does: for every line item the step at which it fell out, or
+    /// its score, what moved it most, price and floor.
+    #[command(after_help = "Example: outbid explain request.json --exchange demo")]
+    Explain(ExplainArguments),
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
@@ -153,6 +159,27 @@ struct BudgetsArguments {
     json: bool,
 }
 
+#[derive(Args)]
+struct ExplainArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// A bid request; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    request: PathBuf,
+    /// The exchange that it came from; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    exchange: Option<String>,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// Also the line items that are not targeted.
+    #[arg(long)]
+    all: bool,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum ModelCommand {
     /// Print every ad of the configuration as the model sees it, one JSON object a line.
@@ -220,6 +247,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Store(StoreCommand::Build(arguments)) => store::build(&arguments),
         Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Model(ModelCommand::Candidates(folder)) => model::candidates(&folder),
         Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),

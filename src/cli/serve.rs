@@ -71,7 +71,7 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         println!("  bids     http://{bids}/openrtb2/{{exchange}}");
         println!("  notices  http://{bids}/n/…");
         println!(
-            "  admin    http://{admin}  (/healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload)"
+            "  admin    http://{admin}  (/healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload /api/v1/explain)"
         );
         println!("  data     {}", data.display());
         if let Some(example) = example {

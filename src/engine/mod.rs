@@ -9,6 +9,7 @@
 mod audience;
 mod choose;
 mod exchange;
+mod explain;
 mod live;
 mod price;
 mod score;
@@ -18,6 +19,7 @@ mod target;
 
 pub use audience::{Audience, People, Summary};
 pub use exchange::ExchangeTerms;
+pub use explain::{Explanation, Fate, Scored, Step, explain};
 pub use live::{LineItemStats, Live, QpsWindow};
 pub use scratch::{Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
 pub use snapshot::{Parts, Ready, Snapshot, template};

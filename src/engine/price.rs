@@ -43,7 +43,9 @@ pub(super) fn price(
             .forbids(creative, &opportunity, profile, turn.now)
             .is_some()
         {
-            scratch.funnel.out(snapshot, candidate.line_item, Reason::Policy);
+            scratch
+                .funnel
+                .out(snapshot, candidate.imp, candidate.line_item, Reason::Policy);
             continue;
         }
         let multiplier = multiplier_milli(item, &opportunity, profile, turn.now);
@@ -53,7 +55,7 @@ pub(super) fn price(
         if candidate.price.is_none() {
             scratch
                 .funnel
-                .out(snapshot, candidate.line_item, Reason::BelowFloor);
+                .out(snapshot, candidate.imp, candidate.line_item, Reason::BelowFloor);
         }
     }
 }

@@ -34,7 +34,7 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.bids.clear();
         self.candidates.clear();
-        self.funnel = Funnel::default();
+        self.funnel.clear();
         self.audience = Summary::default();
         self.matched = 0;
         self.contexts.clear();
@@ -130,20 +130,57 @@ impl Floor {
 #[derive(Clone, Debug)]
 pub struct Funnel {
     counts: [u32; Reason::COUNT],
+    /// Each one by name, where somebody asked for an explanation; such a decision leaves no trace in the statistics.
+    trace: Option<Vec<Fallen>>,
+}
+
+/// A line item that fell out for an imp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallen {
+    pub imp: u16,
+    pub line_item: u32,
+    pub reason: Reason,
 }
 
 impl Default for Funnel {
     fn default() -> Self {
         Funnel {
             counts: [0; Reason::COUNT],
+            trace: None,
         }
     }
 }
 
 impl Funnel {
-    pub(super) fn out(&mut self, snapshot: &Snapshot, line_item: u32, reason: Reason) {
+    /// From now on keeps who fell out where.
+    pub(super) fn traced() -> Funnel {
+        Funnel {
+            trace: Some(Vec::new()),
+            ..Funnel::default()
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.counts = [0; Reason::COUNT];
+        if let Some(trace) = &mut self.trace {
+            trace.clear();
+        }
+    }
+
+    pub(super) fn out(&mut self, snapshot: &Snapshot, imp: u16, line_item: u32, reason: Reason) {
         self.counts[reason as usize] += 1;
-        snapshot.ready[line_item as usize].stats.fell_out(reason);
+        match &mut self.trace {
+            Some(trace) => trace.push(Fallen {
+                imp,
+                line_item,
+                reason,
+            }),
+            None => snapshot.ready[line_item as usize].stats.fell_out(reason),
+        }
+    }
+
+    pub(super) fn fallen(&self) -> &[Fallen] {
+        self.trace.as_deref().unwrap_or_default()
     }
 
     pub fn count(&self, reason: Reason) -> u32 {

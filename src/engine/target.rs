@@ -77,12 +77,14 @@ impl<'g, 'r> Gate<'g, 'r> {
         let full = scratch.candidates.len() + share;
         for &line_item in matched {
             if scratch.candidates.len() == full {
-                scratch.funnel.out(self.snapshot, line_item, Reason::NotScored);
+                scratch
+                    .funnel
+                    .out(self.snapshot, index, line_item, Reason::NotScored);
                 continue;
             }
             match self.admit(index, imp, line_item) {
                 Ok(candidate) => scratch.candidates.push(candidate),
-                Err(reason) => scratch.funnel.out(self.snapshot, line_item, reason),
+                Err(reason) => scratch.funnel.out(self.snapshot, index, line_item, reason),
             }
         }
     }

@@ -5,7 +5,7 @@ use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
 use super::worker::{Reply, empty, not_allowed};
-use super::{PhaseWatch, budgets, metrics};
+use super::{PhaseWatch, body, budgets, explain, metrics};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
@@ -80,11 +80,12 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/metrics", &Method::GET) => metrics_page(common),
         ("/api/v1/budgets", &Method::GET) => json_reply(StatusCode::OK, &budgets::report(common)),
         ("/api/v1/reload", &Method::POST) => reload(common).await,
+        ("/api/v1/explain", &Method::POST) => explain(common, request).await,
         ("/metrics" | "/api/v1/budgets", _) => not_allowed("GET"),
-        ("/api/v1/reload", _) => not_allowed("POST"),
+        ("/api/v1/reload" | "/api/v1/explain", _) => not_allowed("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "known: /healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload\n",
+            "known: /healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload, POST /api/v1/explain\n",
         ),
     }
 }
@@ -139,6 +140,28 @@ async fn reload(common: &Common) -> Reply {
             json_reply(StatusCode::UNPROCESSABLE_ENTITY, &body)
         }
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending\n"),
+    }
+}
+
+async fn explain(common: &Common, request: Request<Incoming>) -> Reply {
+    let (head, incoming) = request.into_parts();
+    let limits = &common.settings.limits;
+    let encoding = match body::content_encoding(&head.headers) {
+        Ok(encoding) => encoding,
+        Err(error) => return empty(error.status()),
+    };
+    let read = tokio::time::timeout(
+        limits.read_timeout,
+        body::read(&head.headers, incoming, limits.body_bytes),
+    );
+    match read.await {
+        Ok(Ok(raw)) => {
+            let exchange = head.uri.query().and_then(|query| query.strip_prefix("exchange="));
+            let (status, body) = explain::answer(common, exchange, encoding, &raw);
+            json_reply(status, &body)
+        }
+        Ok(Err(error)) => empty(error.status()),
+        Err(_) => empty(StatusCode::BAD_REQUEST),
     }
 }
 

@@ -11,6 +11,7 @@ mod books;
 mod budgets;
 mod clock;
 mod control;
+mod explain;
 mod metrics;
 mod notice;
 mod phase;

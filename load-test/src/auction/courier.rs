@@ -76,9 +76,10 @@ impl Journey {
     }
 }
 
-/// Pause after a 503, and how often a stop is tried in all: two seconds of patience.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
-const TRIES_MAX: u32 = 10;
+/// Pause after a 503, and how often a stop is tried in all: half a minute of patience. Exchanges have a minute (OpenRTB 2.6
+/// section 7.8).
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+const TRIES_MAX: u32 = 120;
 /// A notice without an answer after this long is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 

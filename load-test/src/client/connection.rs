@@ -88,8 +88,8 @@ impl Connection {
         }
     }
 
-    pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
+    pub fn is_connecting(&self) -> bool {
+        self.phase == Phase::Connecting
     }
 
     pub fn is_idle(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a request is in exactly one place: in line, under way on one slot, or counted.
 
-use super::{Pace, Plan, Progress, refused};
+use super::{Pace, Plan, Progress, Shown, refused};
 use crate::arrivals::Times;
 use crate::auction::Played;
 use crate::client::{Connection, Loss, LossKind, Poller, Ready, Step};
@@ -25,8 +25,8 @@ struct Job {
 struct Slot {
     connection: Connection,
     job: Option<Job>,
-    /// Counts sendings, so that a deadline is told from the one of an earlier request.
-    sendings: u64,
+    /// Counts what was waited for, so that its deadline is told from an earlier one.
+    waits: u64,
 }
 
 /// Sleeping ends some microseconds late; so near to the next request the loop spins instead.
@@ -44,7 +44,7 @@ pub struct Driver<'a> {
     idle: VecDeque<usize>,
     closed: Vec<usize>,
     line: VecDeque<Job>,
-    /// (deadline, slot, sending); patience is the same for all, so they stand in order.
+    /// (deadline, slot, wait); patience is the same for all, so they stand in order.
     deadlines: VecDeque<(u64, usize, u64)>,
     times: Option<std::iter::Peekable<Times>>,
     /// Number of the next request of a closed loop.
@@ -69,7 +69,7 @@ impl<'a> Driver<'a> {
         let slot = || Slot {
             connection: Connection::new(),
             job: None,
-            sendings: 0,
+            waits: 0,
         };
         let times = match &plan.pace {
             Pace::Open(arrivals) => Some(arrivals.times(thread as u64, threads as u64).peekable()),
@@ -139,11 +139,13 @@ impl<'a> Driver<'a> {
         loop {
             let now_ns = self.now_ns();
             self.release(now_ns, end_ns);
-            self.assign();
+            if now_ns < give_up_ns {
+                self.assign();
+            }
             self.expire(now_ns);
             shown.update(&self.tally, progress);
-            let done = now_ns >= end_ns && self.line.is_empty() && self.under_way == 0;
-            if done || now_ns >= give_up_ns {
+            let line_is_done = self.line.is_empty() || now_ns >= give_up_ns;
+            if now_ns >= end_ns && line_is_done && self.under_way == 0 {
                 break;
             }
             ready.clear();
@@ -167,7 +169,7 @@ impl<'a> Driver<'a> {
         };
         while let Some((number, due_ns)) = times.next_if(|(_, due_ns)| *due_ns <= now_ns && *due_ns < end_ns)
         {
-            self.tally.offer(due_ns);
+            self.tally.offer(due_ns, now_ns);
             self.line.push_back(Job {
                 number,
                 due_ns,
@@ -182,7 +184,7 @@ impl<'a> Driver<'a> {
     fn release_closed(&mut self, now_ns: u64, end_ns: u64) {
         let free = self.idle.len() + self.closed.len();
         while now_ns < end_ns && self.line.len() < free {
-            self.tally.offer(now_ns);
+            self.tally.offer(now_ns, now_ns);
             self.line.push_back(Job {
                 number: self.next_number,
                 due_ns: now_ns,
@@ -218,23 +220,22 @@ impl<'a> Driver<'a> {
             self.tally.counts.sent += 1;
             job.sent_ns = now_ns;
         }
-        let slot = &mut self.slots[at];
-        slot.job = Some(job);
-        slot.sendings += 1;
-        let sent = slot.connection.send(&self.request);
-        let deadline = now_ns + self.plan.patience.as_nanos() as u64;
-        self.deadlines.push_back((deadline, at, slot.sendings));
+        self.slots[at].job = Some(job);
+        self.limit_wait(at, now_ns);
+        let sent = self.slots[at].connection.send(&self.request);
         if let Err(loss) = sent {
             self.lose(at, loss);
         }
     }
 
     fn open_with(&mut self, at: usize, job: Job) {
+        self.slots[at].job = Some(job);
+        self.open(at);
+    }
+
+    fn open(&mut self, at: usize) {
+        self.limit_wait(at, self.now_ns());
         let slot = &mut self.slots[at];
-        slot.job = Some(job);
-        slot.sendings += 1;
-        let deadline = self.start.elapsed().as_nanos() as u64 + self.plan.patience.as_nanos() as u64;
-        self.deadlines.push_back((deadline, at, slot.sendings));
         if slot
             .connection
             .open(self.plan.address, at as u32, &self.poller)
@@ -246,28 +247,30 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Sets the end of patience for what is waited for on a slot now.
+    fn limit_wait(&mut self, at: usize, now_ns: u64) {
+        let slot = &mut self.slots[at];
+        slot.waits += 1;
+        let deadline = now_ns + self.plan.patience.as_nanos() as u64;
+        self.deadlines.push_back((deadline, at, slot.waits));
+    }
+
     /// Opens a connection that the server has closed, ahead of its next request.
     fn reopen(&mut self, at: usize) {
         self.tally.counts.reopened += 1;
-        if self.slots[at]
-            .connection
-            .open(self.plan.address, at as u32, &self.poller)
-            .is_err()
-        {
-            self.slots[at].connection.close();
-            self.closed.push(at);
-        }
+        self.open(at);
     }
 
     fn expire(&mut self, now_ns: u64) {
-        while let Some((deadline, at, sending)) = self.deadlines.front().copied() {
+        while let Some((deadline, at, wait)) = self.deadlines.front().copied() {
             let slot = &mut self.slots[at];
-            let over = slot.job.is_none() || slot.sendings != sending;
-            if !over && deadline > now_ns {
+            let pending = slot.job.is_some() || slot.connection.is_connecting();
+            let current = pending && slot.waits == wait;
+            if current && deadline > now_ns {
                 return;
             }
             self.deadlines.pop_front();
-            if !over {
+            if current {
                 slot.connection.close();
                 self.fail(at, Failure::Timeout);
                 self.closed.push(at);
@@ -369,11 +372,8 @@ impl<'a> Driver<'a> {
         wait.saturating_sub(SPIN)
     }
 
-    /// What is left when time is up: requests in line were never sent, those under way never answered.
+    /// What still stands in line when time is up was never sent.
     fn finish(mut self, progress: &Progress, mut shown: Shown) -> Tally {
-        for at in 0..self.slots.len() {
-            self.fail(at, Failure::Timeout);
-        }
         let now_ns = self.now_ns();
         for job in std::mem::take(&mut self.line) {
             self.tally
@@ -381,36 +381,6 @@ impl<'a> Driver<'a> {
         }
         shown.update(&self.tally, progress);
         self.tally
-    }
-}
-
-/// What the progress has been told already.
-#[derive(Default)]
-struct Shown {
-    offered: u64,
-    answered: u64,
-    failed: u64,
-}
-
-impl Shown {
-    fn update(&mut self, tally: &Tally, progress: &Progress) {
-        let counts = &tally.counts;
-        let failed = counts.errors.total();
-        if counts.offered == self.offered && counts.answered == self.answered && failed == self.failed {
-            return;
-        }
-        progress
-            .offered
-            .fetch_add(counts.offered - self.offered, Ordering::Relaxed);
-        progress
-            .answered
-            .fetch_add(counts.answered - self.answered, Ordering::Relaxed);
-        progress.failed.fetch_add(failed - self.failed, Ordering::Relaxed);
-        *self = Shown {
-            offered: counts.offered,
-            answered: counts.answered,
-            failed,
-        };
     }
 }
 

@@ -11,7 +11,7 @@ use crate::tally::Tally;
 use crate::traffic::Traffic;
 use driver::Driver;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct Plan<'a> {
     pub connections: usize,
     /// How long a request that was sent is waited for.
     pub patience: Duration,
-    /// How long the line is worked off after the last request was due.
+    /// How long the line is worked off after the last request was due; what is under way then may still end.
     pub drain: Duration,
     pub threads: usize,
 }
@@ -80,6 +80,36 @@ pub fn drive(
         total.add(&tally?);
     }
     Ok(total)
+}
+
+/// What the progress has been told already.
+#[derive(Default)]
+struct Shown {
+    offered: u64,
+    answered: u64,
+    failed: u64,
+}
+
+impl Shown {
+    fn update(&mut self, tally: &Tally, progress: &Progress) {
+        let counts = &tally.counts;
+        let failed = counts.errors.total();
+        if counts.offered == self.offered && counts.answered == self.answered && failed == self.failed {
+            return;
+        }
+        progress
+            .offered
+            .fetch_add(counts.offered - self.offered, Ordering::Relaxed);
+        progress
+            .answered
+            .fetch_add(counts.answered - self.answered, Ordering::Relaxed);
+        progress.failed.fetch_add(failed - self.failed, Ordering::Relaxed);
+        *self = Shown {
+            offered: counts.offered,
+            answered: counts.answered,
+            failed,
+        };
+    }
 }
 
 /// What to say, and what to do, when nobody listens.

@@ -31,7 +31,7 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 40.0;
 
 impl Chart<'_> {
@@ -94,7 +94,7 @@ impl Chart<'_> {
         write!(
             out,
             "<text class=\"unit\" x=\"4\" y=\"{}\">{}</text>",
-            TOP - 2.0,
+            TOP - 15.0,
             self.unit
         )?;
         for series in &self.series {

@@ -236,6 +236,12 @@ fn write_counts(summary: &Summary, out: &mut String) -> std::fmt::Result {
             counts.backlog_max,
             "waited for a connection at once",
         ),
+        (
+            "slipped",
+            counts.slipped,
+            "the load test itself came more than 1 ms late, for want of a processor",
+        ),
+        ("slip max, µs", counts.slip_max_us, "the worst of it"),
     ];
     out.push_str("<h2>Requests</h2><table><tbody>");
     for (name, count, meaning) in rows {

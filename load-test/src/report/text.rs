@@ -67,10 +67,18 @@ fn try_table(summary: &Summary, out: &mut String) -> std::fmt::Result {
         ("retried", counts.retried),
         ("reopened", counts.reopened),
         ("backlog max", counts.backlog_max),
+        ("slipped", counts.slipped),
     ] {
         if count > 0 {
             writeln!(out, "{name:<12} {count:>8}")?;
         }
+    }
+    if counts.slipped > 0 {
+        let worst_ms = counts.slip_max_us as f64 / 1000.0;
+        writeln!(
+            out,
+            "slipped: the load test itself came late, by {worst_ms:.1} ms at worst; give it a core"
+        )?;
     }
     writeln!(
         out,

@@ -94,6 +94,21 @@ impl ContextBuffer {
         schema.encode_context(input, &mut self.slots);
         embeddings.gather(schema, Group::Context, &self.slots, &mut self.columns);
     }
+
+    /// The row of `slots` as if `feature` were missing.
+    pub(super) fn fill_without(
+        &mut self,
+        schema: &Schema,
+        embeddings: &Embeddings,
+        slots: &[u32],
+        feature: &Feature,
+    ) {
+        self.slots.clear();
+        self.slots.extend_from_slice(slots);
+        self.columns.resize(schema.columns(Group::Context), 0.0);
+        Cell::new(schema.seed, feature, &mut self.slots);
+        embeddings.gather(schema, Group::Context, &self.slots, &mut self.columns);
+    }
 }
 
 impl CandidateRow {

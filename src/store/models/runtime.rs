@@ -7,7 +7,7 @@ use super::embeddings::Embeddings;
 use super::error::ModelError;
 use super::features::{CandidateInput, CandidateRow, ContextBuffer, ContextInput};
 use super::registry::{self, Gate};
-use super::schema::{Group, Head, Schema};
+use super::schema::{Feature, Group, Head, Schema};
 use crate::units::Probability;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -87,6 +87,12 @@ impl Model {
     /// Writes the context row of one imp.
     pub fn context(&self, input: &ContextInput, buffer: &mut ContextBuffer) {
         buffer.fill(&self.schema, &self.embeddings, input);
+    }
+
+    /// Writes the context row that `slots` stand for, as if one feature of the context were missing: what a prediction
+    /// owes to that feature is the difference.
+    pub fn context_without(&self, feature: &Feature, slots: &[u32], buffer: &mut ContextBuffer) {
+        buffer.fill_without(&self.schema, &self.embeddings, slots, feature);
     }
 
     /// The row of one ad: made once per snapshot and model.

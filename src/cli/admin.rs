@@ -1,0 +1,56 @@
+//! A question to the admin address of a running bidder.
+
+use anyhow::{Context, bail};
+use outbid::config::Loaded;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A bidder on the other end of a working network answers in milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub struct Answer {
+    from: SocketAddr,
+    status: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn is_success(&self) -> bool {
+        self.status.contains(" 200 ")
+    }
+
+    pub fn succeeded(self) -> anyhow::Result<String> {
+        if !self.is_success() {
+            bail!("{} answered `{}` {}", self.from, self.status, self.body.trim());
+        }
+        Ok(self.body)
+    }
+}
+
+/// Sends `what`, a method and a path, with a JSON body where there is one.
+pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &str) -> anyhow::Result<Answer> {
+    let token = loaded.settings.admin_token.as_ref();
+    let authorization = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
+    let mut stream = TcpStream::connect_timeout(&admin, TIMEOUT).with_context(|| {
+        format!("nobody answers at {admin}; is outbid running, and is this its admin address?")
+    })?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    write!(
+        stream,
+        "{what} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Content-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let status = head.lines().next().unwrap_or_default().to_owned();
+    Ok(Answer {
+        from: admin,
+        status,
+        body: body.to_owned(),
+    })
+}
