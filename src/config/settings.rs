@@ -40,6 +40,7 @@ pub(super) const LIMIT_KEYS: &[&str] = &[
     "candidates",
     "bid_queue",
     "notice_queue",
+    "open_bids",
     "capped_users",
     "no_bid_sample",
 ];
