@@ -4,7 +4,10 @@
 //! The typed rival borrows all text, reads fewer fields and forgives nothing, so it has the easier job.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use outbid::openrtb::{RequestBuffers, browser, privacy::Consent};
+use outbid::openrtb::{
+    RequestBuffers, browser,
+    privacy::{Consent, PrivacyPolicy},
+};
 use std::hint::black_box;
 
 criterion_group!(benches, parse, recognise);
@@ -25,7 +28,7 @@ fn parse(criterion: &mut Criterion) {
                 scratch.clear();
                 scratch.extend_from_slice(&body);
                 let request = buffers.parse(&mut scratch).expect("the request is well formed");
-                black_box(Consent::decide(&request));
+                black_box(Consent::decide(&request, &PrivacyPolicy::default()));
                 buffers.recycle(request);
             });
         });

@@ -1,6 +1,6 @@
 //! Bid requests as they come, against what the bidder takes them for: leniency, strictness, consent, and no crash.
 
-use outbid::openrtb::privacy::{Consent, UserIdSource, user_ids};
+use outbid::openrtb::privacy::{Consent, PrivacyPolicy, UserIdSource, user_ids};
 use outbid::openrtb::request::{ChannelKind, FloorCurrency, NativeAssetKind, Request};
 use outbid::openrtb::{IMPS_MAX, RequestBuffers};
 use outbid::units::Cpm;
@@ -689,7 +689,7 @@ fn a_native_request_is_read_as_text_or_object_wrapped_or_not() {
 #[test]
 fn the_most_restrictive_privacy_signal_decides() {
     let consent: Read = |request| {
-        let consent = Consent::decide(request);
+        let consent = Consent::decide(request, &PrivacyPolicy::default());
         assert_eq!(
             consent.personal_data,
             user_ids(request, consent, &[]).next().is_some()
@@ -750,10 +750,14 @@ fn user_ids_come_in_the_agreed_order() {
             UserIdSource::Ifa => format!("ifa={}", id.id),
             UserIdSource::Exchange => format!("exchange={}", id.id),
         };
-        user_ids(request, Consent::decide(request), sources)
-            .map(name)
-            .collect::<Vec<_>>()
-            .join(" ")
+        user_ids(
+            request,
+            Consent::decide(request, &PrivacyPolicy::default()),
+            sources,
+        )
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(" ")
     }
     let fields = r#""device":{"ifa":"i"},"user":{"id":"x","buyeruid":"b","eids":[{"source":"one.example","uids":[{"id":"1"}]},
         {"source":"two.example","uids":[{"id":"2"},{"id":"3"}]}]}"#;
@@ -908,7 +912,7 @@ proptest! {
         let mut body = with_required_fields(root, imp);
         if let Ok(request) = buffers.parse(&mut body) {
             prop_assert_eq!(request.imps.len(), 1);
-            let consent = Consent::decide(&request);
+            let consent = Consent::decide(&request, &PrivacyPolicy::default());
             prop_assert!(consent.personal_data || user_ids(&request, consent, &[]).next().is_none());
             for imp in &request.imps {
                 prop_assert!(imp.floor >= Cpm::ZERO && imp.floor <= Cpm::MAX);

@@ -41,7 +41,7 @@ pub fn rows(arguments: &ModelRowsArguments) -> anyhow::Result<ExitCode> {
         let found = people.find(request, &format!("exchange:{exchange}"), now);
         Person {
             profile: found.profile,
-            may_profile: found.consent.personal_data,
+            may_profile: found.consent.profile_use,
             hour: found.hour,
         }
     };

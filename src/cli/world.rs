@@ -95,6 +95,7 @@ pub fn people(loaded: &Loaded, profiles: Arc<Profiles>, secret: &UserKeySecret) 
     People {
         profiles,
         secret: secret.clone(),
+        privacy: loaded.privacy,
         eid_sources: loaded.eid_sources.clone(),
         time_zone: loaded.default_time_zone.clone(),
     }

@@ -47,6 +47,7 @@ pub use models::ModelsPointer;
 pub use problem::{Problem, Problems};
 pub use settings::ProfilesSettings;
 
+use crate::openrtb::privacy::PrivacyPolicy;
 use crate::server::Settings;
 use crate::store::campaigns::definition::Definitions;
 use crate::store::exchange::Exchange;
@@ -70,6 +71,7 @@ pub struct Loaded {
     /// Used at start only; everything else is used at each reload.
     pub settings: Settings,
     pub profiles: ProfilesSettings,
+    pub privacy: PrivacyPolicy,
     pub definitions: Definitions,
     pub exchanges: Vec<Exchange>,
     pub rates: Rates,
@@ -116,6 +118,7 @@ fn read(dir: &Path, env: &dyn Fn(&str) -> Option<String>, now: Timestamp, report
     Some(Loaded {
         settings: server.settings,
         profiles: server.profiles,
+        privacy: server.privacy,
         definitions,
         exchanges,
         rates,
@@ -276,6 +279,7 @@ mod tests {
             settings::KEYS,
             settings::LIMIT_KEYS,
             settings::PROFILE_KEYS,
+            settings::PRIVACY_KEYS,
             models::KEYS,
             rates::KEYS,
             policy::RULE_KEYS,

@@ -4,6 +4,7 @@ use super::document::{Document, Node, Table};
 use super::files::{Folder, check_secret};
 use super::problem::Report;
 use super::quantity;
+use crate::openrtb::privacy::PrivacyPolicy;
 use crate::server::{Limits, Settings};
 use crate::units::Currency;
 use jiff::tz::TimeZone;
@@ -27,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "drain_max",
     "limits",
     "profiles",
+    "privacy",
 ];
 
 pub(super) const LIMIT_KEYS: &[&str] = &[
@@ -47,6 +49,8 @@ pub(super) const LIMIT_KEYS: &[&str] = &[
 
 pub(super) const PROFILE_KEYS: &[&str] = &["path", "demo_users"];
 
+pub(super) const PRIVACY_KEYS: &[&str] = &["gvl_id", "honour_dnt"];
+
 /// Where the admin token may stand instead of in a file.
 pub(super) const ADMIN_TOKEN_VARIABLE: &str = "OUTBID_ADMIN_TOKEN";
 
@@ -63,6 +67,7 @@ pub struct ProfilesSettings {
 pub(super) struct Server {
     pub settings: Settings,
     pub profiles: ProfilesSettings,
+    pub privacy: PrivacyPolicy,
     pub currency: Currency,
     pub time_zone: TimeZone,
     pub eid_sources: Vec<String>,
@@ -103,6 +108,7 @@ pub(super) fn read(
     };
     Server {
         profiles: profiles(&table, &settings.data),
+        privacy: privacy(&table),
         settings,
         currency: table.read("currency", Currency::USD, quantity::currency),
         time_zone: table.read("time_zone", TimeZone::UTC, quantity::time_zone),
@@ -184,6 +190,16 @@ fn profiles(server: &Table<'_>, data: &Path) -> ProfilesSettings {
             n.name().map(PathBuf::from)
         }),
         demo_users: (demo_users > 0).then_some(demo_users),
+    }
+}
+
+fn privacy(server: &Table<'_>) -> PrivacyPolicy {
+    let table = server
+        .table("privacy", PRIVACY_KEYS)
+        .unwrap_or(Table::empty(server));
+    PrivacyPolicy {
+        gvl_id: table.maybe("gvl_id", |n| n.integer(1..=i64::from(u16::MAX))),
+        honour_dnt: table.read("honour_dnt", true, Node::boolean),
     }
 }
 

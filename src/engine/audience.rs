@@ -1,8 +1,9 @@
 //! Who the request is for: consent first, then the user's key, then one profile.
 
-use crate::openrtb::privacy::{Consent, UserIdSource, user_ids};
-use crate::openrtb::request::Request;
-use crate::store::campaigns::user_hour;
+use super::{ExchangeTerms, Snapshot};
+use crate::openrtb::privacy::{Consent, PrivacyPolicy, UserIdSource, user_ids};
+use crate::openrtb::request::{Imp, Request};
+use crate::store::campaigns::{Opportunity, user_hour};
 use crate::store::profiles::{Profile, Profiles};
 use crate::units::{HourOfWeek, Timestamp, UserKey, UserKeySecret};
 use jiff::tz::TimeZone;
@@ -16,6 +17,7 @@ const IDS_MAX: usize = 4;
 pub struct People {
     pub profiles: Arc<Profiles>,
     pub secret: UserKeySecret,
+    pub privacy: PrivacyPolicy,
     /// Sources of extended ids that are used, in order; empty = all.
     pub eid_sources: Vec<String>,
     /// Where neither request nor profile tells the user's time zone.
@@ -46,7 +48,7 @@ pub struct Summary {
 impl People {
     /// `exchange_namespace` is that of the exchange's own user ids: `exchange:NAME`.
     pub fn find(&self, request: &Request, exchange_namespace: &str, now: Timestamp) -> Audience<'_> {
-        let consent = Consent::decide(request);
+        let consent = Consent::decide(request, &self.privacy);
         let (mut key, mut profile) = (None, None);
         for id in user_ids(request, consent, &self.eid_sources).take(IDS_MAX) {
             let namespace = match id.source {
@@ -57,6 +59,9 @@ impl People {
             };
             let this = UserKey::of(&self.secret, namespace, id.id);
             key = key.or(Some(this));
+            if !consent.profile_use {
+                break;
+            }
             profile = self.profiles.get(this);
             if profile.is_some() {
                 break;
@@ -79,10 +84,23 @@ impl People {
 }
 
 impl Audience<'_> {
+    /// What an imp offers to this audience's targeting; the exact place only where it may be used.
+    pub(super) fn opportunity<'a>(
+        &self,
+        request: &'a Request<'a>,
+        imp: &'a Imp<'a>,
+        exchange: &'a ExchangeTerms,
+        snapshot: &'a Snapshot,
+    ) -> Opportunity<'a> {
+        let signals = snapshot.campaigns.signals();
+        Opportunity::new(request, imp, &exchange.settings.name, self.hour, signals)
+            .with_precise_location(self.consent.precise_location)
+    }
+
     pub(super) fn summary(&self) -> Summary {
         Summary {
             key: self.key,
-            looked_up: self.key.is_some(),
+            looked_up: self.key.is_some() && self.consent.profile_use,
             has_profile: self.profile.is_some(),
             consent: Some(self.consent),
         }

@@ -6,7 +6,7 @@
 use super::scratch::{Candidate, Funnel};
 use super::{ExchangeTerms, Live, Outcome, Scratch, Snapshot, Summary, Turn, bid};
 use crate::openrtb::request::Request;
-use crate::store::campaigns::{Dimension, Opportunity, naive};
+use crate::store::campaigns::{Dimension, naive};
 use crate::store::models::{ContextBuffer, Group, Score};
 use crate::telemetry::Reason;
 use crate::units::{Cpm, Timestamp};
@@ -112,8 +112,7 @@ fn add_untargeted(
     let campaigns = &snapshot.campaigns;
     let known: std::collections::HashSet<_> = fates.iter().map(|fate| (fate.imp, fate.line_item)).collect();
     for (imp_index, imp) in request.imps.iter().take(exchange.settings.imps_max).enumerate() {
-        let name = &exchange.settings.name;
-        let opportunity = Opportunity::new(request, imp, name, audience.hour, campaigns.signals());
+        let opportunity = audience.opportunity(request, imp, exchange, snapshot);
         for (position, item) in campaigns.line_items().iter().enumerate() {
             let (imp, line_item) = (imp_index as u16, position as u32);
             if known.contains(&(imp, line_item)) {

@@ -23,7 +23,6 @@ pub(super) fn price(
     scratch: &mut Scratch,
     turn: &Turn,
 ) {
-    let signals = snapshot.campaigns.signals();
     let profile = audience.profile.as_ref();
     let mut last: Option<(u16, Opportunity)> = None;
     for candidate in &mut scratch.candidates {
@@ -31,7 +30,7 @@ pub(super) fn price(
         let imp = &request.imps[usize::from(candidate.imp)];
         let opportunity = match last {
             Some((index, opportunity)) if index == candidate.imp => opportunity,
-            _ => Opportunity::new(request, imp, &exchange.settings.name, audience.hour, signals),
+            _ => audience.opportunity(request, imp, exchange, snapshot),
         };
         last = Some((candidate.imp, opportunity));
         let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];

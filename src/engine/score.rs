@@ -28,7 +28,7 @@ pub(super) fn score(
             exchange: &exchange.settings.name,
             hour: audience.hour,
             profile: audience.profile.as_ref(),
-            may_profile: audience.consent.personal_data,
+            may_profile: audience.consent.profile_use,
             now: turn.now,
         };
         snapshot.model.context(&input, &mut scratch.context);

@@ -11,7 +11,7 @@ use crate::creative::{Fit, Misfit};
 use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span};
 use crate::openrtb::{category, domain};
 use crate::store::campaigns::definition::{Approval, WithoutId};
-use crate::store::campaigns::{Creative, LineItem, Opportunity};
+use crate::store::campaigns::{Creative, LineItem};
 use crate::telemetry::Reason;
 use crate::units::{Cpm, Timestamp};
 
@@ -62,9 +62,9 @@ impl<'g, 'r> Gate<'g, 'r> {
             // One bid for several impressions (7.9.4) costs a multiple of its price, which is not held or booked here.
             return;
         }
-        let signals = self.snapshot.campaigns.signals();
-        let exchange = &self.exchange.settings.name;
-        let opportunity = Opportunity::new(self.request, imp, exchange, self.audience.hour, signals);
+        let opportunity = self
+            .audience
+            .opportunity(self.request, imp, self.exchange, self.snapshot);
         let profile = self.audience.profile.as_ref();
         let matched = self.snapshot.campaigns.match_into(
             &opportunity,

@@ -173,7 +173,8 @@ fn consent_bits(answer: &Answer) -> ConsentBits {
     };
     ConsentBits::default()
         .with(ConsentBits::USER_KEY, consent.personal_data)
-        .with(ConsentBits::PROFILE, consent.personal_data)
+        .with(ConsentBits::PROFILE, consent.profile_use)
+        .with(ConsentBits::PRECISE_LOCATION, consent.precise_location)
         .with(ConsentBits::COPPA, consent.child_directed)
         .with(ConsentBits::GDPR, answer.request.regs.gdpr == Some(true))
         .with(
@@ -182,7 +183,7 @@ fn consent_bits(answer: &Answer) -> ConsentBits {
         )
         .with(
             ConsentBits::OPTED_OUT,
-            matches!(consent.decided_by, Signal::UsPrivacy | Signal::Gpp),
+            !consent.personal_data && matches!(consent.decided_by, Signal::UsPrivacy | Signal::Gpp),
         )
 }
 

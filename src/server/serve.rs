@@ -9,10 +9,11 @@ use crate::engine::{Live, Scratch, Snapshot};
 use crate::events::bookkeeper::{BooksError, BooksSettings};
 use crate::events::boot::{BidIds, BootEpoch};
 use crate::events::keys::PostbackKey;
-use crate::events::log::{self, LogSettings};
+use crate::events::log::{self, LogQueue, LogSettings};
 use crate::events::token::Sealer;
 use crate::openrtb::RequestBuffers;
 use crate::telemetry::{Recorder, Shared};
+use crate::units::BidId;
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -99,7 +100,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         ..LogSettings::new(settings.data.join("log"))
     };
     let (queues, intake) = log::queues(workers, &log_settings);
-    let mut recorders: Vec<_> = (0..workers).map(|_| Recorder::default()).collect();
+    let recorders: Vec<_> = (0..workers).map(|_| Recorder::default()).collect();
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let (reloader, _reload_thread) = Reloader::spawn(snapshot.clone(), build)?;
     let watcher = reloader.watch(&config_dir)?;
@@ -125,26 +126,11 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     };
     let standby = books.open(books_settings, live.budgets.clone(), live.caps.clone(), stop)?;
 
+    let ends = listeners.into_iter().zip(queues).zip(recorders);
     let mut threads = Vec::new();
-    for (index, ((listener, queue), recorder)) in listeners
-        .into_iter()
-        .zip(queues)
-        .zip(recorders.drain(..))
-        .enumerate()
-    {
-        let desk = Desk {
-            recorder,
-            ids: BidIds::of_worker(common.settings.node, boot, index, workers),
-            recording: Recording {
-                queue,
-                no_bid_sample: common.settings.limits.no_bid_sample as f32,
-            },
-            scratch: Scratch::default(),
-            buffers: RequestBuffers::default(),
-            body: Vec::with_capacity(common.settings.limits.body_bytes.min(64 << 10)),
-            out: Vec::with_capacity(16 << 10),
-            seed: index as u64,
-        };
+    for (index, ((listener, queue), recorder)) in ends.enumerate() {
+        let ids = BidIds::of_worker(common.settings.node, boot, index, workers);
+        let desk = desk(&common.settings, recorder, ids, queue);
         let (common, phase) = (common.clone(), phase_watch.clone());
         threads.push(spawn(format!("worker-{index}"), move || {
             worker::run(common, desk, listener, phase)
@@ -171,6 +157,25 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     join(admin);
     tracing::info!(took_ms = draining.elapsed().as_millis() as u64, "stopped");
     Ok(books_closed?)
+}
+
+/// The tools of one worker.
+fn desk(settings: &Settings, recorder: Recorder, mut ids: BidIds, queue: LogQueue) -> Desk {
+    // An id is never drawn twice, so no two workers and no two starts roll the same dice.
+    let BidId(first) = ids.draw();
+    Desk {
+        recorder,
+        ids,
+        recording: Recording {
+            queue,
+            no_bid_sample: settings.limits.no_bid_sample as f32,
+        },
+        scratch: Scratch::default(),
+        buffers: RequestBuffers::default(),
+        body: Vec::with_capacity(settings.limits.body_bytes.min(64 << 10)),
+        out: Vec::with_capacity(16 << 10),
+        seed: (first >> 64) as u64 ^ first as u64,
+    }
 }
 
 /// The signals that the server handles. A signal that is not taken over ends the process at once.

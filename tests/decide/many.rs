@@ -4,6 +4,7 @@
 use outbid::caps::Caps;
 use outbid::engine::{Live, Parts, People, Snapshot};
 use outbid::openrtb::notice::PriceUnit;
+use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::pacing::Budgets;
 use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
@@ -68,6 +69,7 @@ pub fn market(line_items: usize, seed: u64, daily: Nanos) -> (Snapshot, Live) {
         people: People {
             profiles: Arc::new(Profiles::Ram(people(&mut dice))),
             secret: SECRET,
+            privacy: PrivacyPolicy::default(),
             eid_sources: Vec::new(),
             time_zone: jiff::tz::TimeZone::UTC,
         },

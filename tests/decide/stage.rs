@@ -5,6 +5,7 @@ use outbid::caps::{CapLevel, CapObject, Caps};
 use outbid::config;
 use outbid::engine::{self, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
 use outbid::openrtb::RequestBuffers;
+use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::openrtb::request::Request;
 use outbid::pacing::{Booking, Budgets};
 use outbid::store::models::Model;
@@ -63,6 +64,7 @@ impl Stage {
             people: People {
                 profiles: PEOPLE.clone(),
                 secret: SECRET,
+                privacy: PrivacyPolicy::default(),
                 eid_sources: loaded.eid_sources,
                 time_zone: loaded.default_time_zone,
             },

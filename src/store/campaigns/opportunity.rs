@@ -63,6 +63,14 @@ impl<'a> Opportunity<'a> {
         }
     }
 
+    /// Without the exact point where it may not be used; a radius then meets nobody.
+    pub fn with_precise_location(mut self, allowed: bool) -> Opportunity<'a> {
+        if !allowed {
+            self.place.point = None;
+        }
+        self
+    }
+
     /// Name and id of the app.
     pub fn app(&self) -> [Option<&'a str>; 2] {
         let channel = &self.request.channel;
