@@ -11,6 +11,7 @@ use outbid::events::notice::{Conversion, Engagement, Inbound, Paid, What};
 use outbid::events::token::{Format, ImpRef, Token};
 use outbid::journal::Medium;
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
+use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::pacing::{Account, AccountKind, Budgets, PeriodView};
 use outbid::store::exchange::BillingEvent;
 use outbid::store::rates::Rate;
@@ -456,7 +457,13 @@ fn a_notice_is_read_with_the_terms_of_its_token() {
     let mut micros = token(1);
     micros.price_unit = PriceUnit::CpmMicros;
     let read = |notice, query: &str, token| {
-        Inbound::of_notice(notice, &NoticeQuery::parse(query.as_bytes()), token, T0)
+        Inbound::of_notice(
+            notice,
+            &NoticeQuery::parse(query.as_bytes()),
+            token,
+            &PriceCodec::Plain,
+            T0,
+        )
     };
     let bill = read(Notice::Bill, "p=900&c=USD&x=2", micros).unwrap();
     assert_eq!(

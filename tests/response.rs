@@ -2,6 +2,7 @@
 
 use outbid::openrtb::macros::{Macro, expand};
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
+use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::response::{
     BidFields, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
     write_price, write_string,
@@ -229,7 +230,10 @@ fn a_notice_comes_back_with_what_the_exchange_put_in() {
         } else {
             query.price
         };
-        assert_eq!(price.read(PriceUnit::Cpm), PriceField::Value(Cpm(1_250_000)));
+        assert_eq!(
+            price.read(PriceUnit::Cpm, &PriceCodec::Plain),
+            PriceField::Value(Cpm(1_250_000))
+        );
         assert_eq!(query.loss, (notice == Notice::Loss).then_some(102));
         assert_eq!(
             query.multiplier_micros,

@@ -6,6 +6,7 @@ use outbid::engine::{Live, Parts, People, Snapshot};
 use outbid::events::keys::Keys;
 use outbid::store::models::Model;
 use outbid::store::profiles::Profiles;
+use outbid::store::supply::Supply;
 use outbid::units::{Timestamp, UserKeySecret};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -24,6 +25,7 @@ pub struct Opened {
     public_url: String,
     profiles: Mutex<Option<(u64, Arc<Profiles>)>>,
     model: Mutex<Option<(String, Arc<Model>)>>,
+    supply: Mutex<Option<(u64, Arc<Supply>)>>,
 }
 
 impl Opened {
@@ -32,6 +34,7 @@ impl Opened {
             public_url,
             profiles: Mutex::new(None),
             model: Mutex::new(None),
+            supply: Mutex::new(None),
         }
     }
 
@@ -48,6 +51,7 @@ impl Opened {
         let parts = Parts {
             people: self.people(&loaded, secret)?,
             model: self.model(&loaded)?,
+            supply: self.supply(&loaded.supply)?,
             model_name,
             definitions: loaded.definitions,
             exchanges: loaded.exchanges,
@@ -76,6 +80,32 @@ impl Opened {
         Ok(profiles)
     }
 
+    /// A file that cannot be used is named and left out: it comes from somebody else.
+    fn supply(&self, folder: &Path) -> anyhow::Result<Arc<Supply>> {
+        let stamp = Supply::stamp(folder)?;
+        let mut opened = self.supply.lock().expect("no panic while opening");
+        if let Some((known, supply)) = &*opened
+            && *known == stamp
+        {
+            return Ok(supply.clone());
+        }
+        let (supply, unusable) = Supply::open(folder)?;
+        for file in &unusable {
+            tracing::warn!("left out: {file}");
+        }
+        let [sites, apps, systems] = supply.counts();
+        tracing::info!(
+            sites,
+            apps,
+            systems,
+            unusable = unusable.len(),
+            "supply files read"
+        );
+        let supply = Arc::new(supply);
+        *opened = Some((stamp, supply.clone()));
+        Ok(supply)
+    }
+
     fn model(&self, loaded: &Loaded) -> anyhow::Result<Arc<Model>> {
         let name = loaded.models.bid.to_string();
         let mut opened = self.model.lock().expect("no panic while opening");
@@ -101,9 +131,9 @@ pub fn people(loaded: &Loaded, profiles: Arc<Profiles>, secret: &UserKeySecret) 
     }
 }
 
-/// Of the configuration and the profile store: equal hashes need no reload.
+/// Of the configuration, the profile store and the supply files: equal hashes need no reload.
 pub fn hash(loaded: &Loaded) -> anyhow::Result<u64> {
-    Ok(loaded.hash ^ stamp(&loaded.profiles.path)?)
+    Ok(loaded.hash ^ stamp(&loaded.profiles.path)? ^ Supply::stamp(&loaded.supply)?)
 }
 
 /// Changes whenever another file is renamed into place.

@@ -2,11 +2,14 @@
 //! Invariant: nothing secret is shown.
 
 use super::{Loaded, caps, hours};
+use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
     Ad, BidStrategy, Campaign, Creative, Flight, Hours, LineItem, Multiplier, PolicyRule, Status, Targeting,
     Terms, WithoutId,
 };
 use crate::store::exchange::{Auth, Exchange};
+use crate::store::supply::{Action, SupplyPolicy};
+use crate::telemetry::Finding;
 use crate::units::{Limits, Timestamp};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -124,7 +127,26 @@ fn exchange(exchange: &Exchange) -> Value {
         "imps_max": exchange.imps_max,
         "qps_max": exchange.qps_max,
         "win_hold_s": exchange.win_hold_s,
+        "price_encoding": match exchange.price_codec {
+            PriceCodec::Plain => "plain",
+            PriceCodec::Base64 => "base64",
+            PriceCodec::Adx(_) => "adx",
+        },
+        "supply": Value::Object(findings(&exchange.supply)),
     }))
+}
+
+/// What comes of each finding.
+fn findings(policy: &SupplyPolicy) -> Map<String, Value> {
+    let action = |finding| match policy.action(finding) {
+        Action::Off => "ignore",
+        Action::Count => "count",
+        Action::Refuse => "refuse",
+    };
+    Finding::ALL
+        .into_iter()
+        .map(|finding| (finding.name().to_owned(), action(finding).into()))
+        .collect()
 }
 
 fn line_item(item: &LineItem) -> Value {

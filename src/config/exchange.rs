@@ -3,8 +3,9 @@
 use super::document::{Document, Node, Table};
 use super::files::{Folder, check_secret};
 use super::problem::Report;
-use super::quantity;
+use super::{quantity, supply};
 use crate::openrtb::notice::PriceUnit;
+use crate::openrtb::price_crypto::{AdxKeys, PriceCodec};
 use crate::store::campaigns::definition::Approval;
 use crate::store::exchange::{Auth, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices};
 use crate::units::{Currency, ObjectId};
@@ -20,6 +21,8 @@ pub(super) const KEYS: &[&str] = &[
     "billable",
     "billable_video",
     "price_in",
+    "price_encoding",
+    "price_keys",
     "notices",
     "imps_max",
     "qps_max",
@@ -27,7 +30,10 @@ pub(super) const KEYS: &[&str] = &[
     "approval",
     "exp",
     "win_hold",
+    "supply",
 ];
+
+pub(super) const PRICE_KEYS: &[&str] = &["encryption_file", "integrity_file"];
 
 pub(super) const APPROVALS: &[(&str, Approval)] = &[
     ("approved", Approval::Approved),
@@ -85,6 +91,8 @@ pub(super) fn read(
             n.choice(BILLING_EVENTS)
         }),
         price_in: table.read("price_in", PriceUnit::Cpm, |n| n.choice(PRICES)),
+        price_codec: price_codec(&table, folder),
+        supply: supply::read(&table),
         notices: notices(&table),
         imps_max: table.read("imps_max", 16, |n| n.integer(1..=1000)),
         qps_max: table.maybe("qps_max", |n| n.integer(1..=10_000_000)),
@@ -129,6 +137,50 @@ fn read_auth(table: &Table<'_>, folder: &Folder, env: &dyn Fn(&str) -> Option<St
 fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let text = env(name).ok_or_else(|| format!("the environment has no variable `{name}`"))?;
     check_secret(text.trim())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Plain,
+    Base64,
+    Adx,
+}
+
+fn price_codec(table: &Table<'_>, folder: &Folder) -> PriceCodec {
+    let words = [
+        ("plain", Encoding::Plain),
+        ("base64", Encoding::Base64),
+        ("adx", Encoding::Adx),
+    ];
+    let encoding = table.read("price_encoding", Encoding::Plain, |n| n.choice(&words));
+    let keys = table.table("price_keys", PRICE_KEYS);
+    if keys.is_some() != (encoding == Encoding::Adx) {
+        table.problem(
+            "`price_keys` and `price_encoding = \"adx\"` belong together",
+            "write both, or neither of them",
+        );
+    }
+    match (encoding, keys) {
+        (Encoding::Base64, _) => PriceCodec::Base64,
+        (Encoding::Adx, Some(keys)) => adx_keys(&keys, folder).map_or(PriceCodec::Plain, PriceCodec::Adx),
+        (Encoding::Plain | Encoding::Adx, _) => PriceCodec::Plain,
+    }
+}
+
+/// `None` is reported as a problem.
+fn adx_keys(table: &Table<'_>, folder: &Folder) -> Option<AdxKeys> {
+    let key = |name| {
+        let node = table.need(name, "a file with the key, such as `/etc/outbid/adx.key`")?;
+        let text = folder.secret(node.text()?);
+        text.and_then(|text| AdxKeys::parse_key(&text).map_err(|error| error.to_string()))
+            .map_err(|what| node.problem(what, "copy the key from the account's page into this file"))
+            .ok()
+    };
+    let (encryption, integrity) = (key("encryption_file"), key("integrity_file"));
+    Some(AdxKeys {
+        encryption: encryption?,
+        integrity: integrity?,
+    })
 }
 
 fn notices(table: &Table<'_>) -> Notices {

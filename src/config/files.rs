@@ -26,6 +26,9 @@ const SINGLE: [&str; 5] = [
 ];
 const FOLDERS: [&str; 4] = ["exchanges", "advertisers", "campaigns", "creatives"];
 
+/// Files of others, as a crawler fetched them: read apart, since they are many and none of ours.
+pub(super) const SUPPLY: &str = "supply";
+
 /// A file that the configuration depends on, for watching it and for saying what was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchedFile {
@@ -114,6 +117,7 @@ impl Folder {
                 Some(kind) => entries(path, report)
                     .iter()
                     .for_each(|file| self.add_document(kind, file, report)),
+                None if name == SUPPLY => {}
                 None => report.whole(shown(path), "this folder is not read", suggest(&name, FOLDERS)),
             }
         } else if is_toml(path) {

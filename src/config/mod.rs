@@ -13,6 +13,7 @@
 //! | `exchanges/NAME.toml` | one exchange |
 //! | `advertisers/NAME.toml` | one advertiser and the defaults of its campaigns |
 //! | `creatives/NAME.toml` | creatives |
+//! | `supply/` | who may sell what; see [`crate::store::supply`], which reads it |
 //! | `campaigns/NAME.toml` | one campaign and its line items |
 //!
 //! Inheritance: a key of the line item replaces the same key of its campaign, which replaces the one in the
@@ -39,6 +40,7 @@ mod problem;
 mod quantity;
 mod rates;
 mod settings;
+mod supply;
 mod targeting;
 
 pub use effective::{Effective, effective};
@@ -63,7 +65,7 @@ use names::Names;
 use problem::Report;
 use settings::Server;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct Loaded {
     pub default_time_zone: TimeZone,
     /// Sources of `eids` that name our users, the best first.
     pub eid_sources: Vec<String>,
+    /// The folder of `ads.txt`, `app-ads.txt` and `sellers.json`; it may be missing.
+    pub supply: PathBuf,
     /// Everything that was read, to be watched for changes.
     pub files: Vec<WatchedFile>,
     /// Over the names and contents of all files; secrets from the environment are not in it.
@@ -125,6 +129,7 @@ fn read(dir: &Path, env: &dyn Fn(&str) -> Option<String>, now: Timestamp, report
         models: models?,
         default_time_zone: server.time_zone,
         eid_sources: server.eid_sources,
+        supply: dir.join(files::SUPPLY),
         hash: files::hash_all(&files),
         files,
         notes: Problems::default(),
@@ -285,6 +290,8 @@ mod tests {
             policy::RULE_KEYS,
             policy::SIGNAL_KEYS,
             exchange::KEYS,
+            exchange::PRICE_KEYS,
+            supply::KEYS,
             advertiser::KEYS,
             creative::KEYS,
             creative::BANNER_KEYS,

@@ -71,6 +71,10 @@ pub fn bid(
         Ok(terms) => terms,
         Err(reason) => return Outcome::NoBid(reason),
     };
+    scratch.supply = snapshot.supply.check(request, &exchange.settings.supply);
+    if let Some(finding) = scratch.supply.refused {
+        return Outcome::NoBid(finding.reason());
+    }
     let audience = snapshot.people.find(request, &exchange.user_namespace, turn.now);
     scratch.audience = audience.summary();
     target::gather(request, exchange, snapshot, live, &audience, scratch, turn);

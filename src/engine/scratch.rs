@@ -5,6 +5,7 @@ use super::snapshot::Snapshot;
 use crate::creative::Fit;
 use crate::store::campaigns::MatchScratch;
 use crate::store::models::{ContextBuffer, Group, Score, Scorer};
+use crate::store::supply::Verdict;
 use crate::telemetry::Reason;
 use crate::units::{BidId, Cpm, Currency, Nanos, Timestamp};
 
@@ -15,6 +16,8 @@ pub struct Scratch {
     pub candidates: Vec<Candidate>,
     pub funnel: Funnel,
     pub audience: Summary,
+    /// Of the supply path.
+    pub supply: Verdict,
     /// Line items that matched, over all imps.
     pub matched: usize,
     /// The context rows that were scored, one per imp that had candidates.
@@ -36,6 +39,7 @@ impl Scratch {
         self.candidates.clear();
         self.funnel.clear();
         self.audience = Summary::default();
+        self.supply = Verdict::default();
         self.matched = 0;
         self.contexts.clear();
         self.context_slots.clear();

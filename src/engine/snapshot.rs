@@ -10,6 +10,7 @@ use crate::store::campaigns::{Campaigns, LineItem};
 use crate::store::exchange::Exchange;
 use crate::store::models::{CandidateInput, CandidateRow, Model};
 use crate::store::rates::Rates;
+use crate::store::supply::Supply;
 use crate::units::{Cpm, Nanos, ObjectId, Timestamp};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub struct Parts {
     pub definitions: Definitions,
     pub exchanges: Vec<Exchange>,
     pub rates: Rates,
+    pub supply: Arc<Supply>,
     pub people: People,
     pub model: Arc<Model>,
     /// `NAME/VERSION`.
@@ -37,6 +39,7 @@ pub struct Snapshot {
     /// Parallel to [`Campaigns::line_items`].
     pub ready: Vec<Ready>,
     pub rates: Rates,
+    pub supply: Arc<Supply>,
     pub people: People,
     pub model: Arc<Model>,
     pub model_name: String,
@@ -105,6 +108,7 @@ impl Snapshot {
             ready,
             campaigns,
             rates: parts.rates,
+            supply: parts.supply,
             people: parts.people,
             model: parts.model,
             model_name: parts.model_name,
@@ -115,6 +119,13 @@ impl Snapshot {
 
     pub fn exchange(&self, name: &str) -> Option<&ExchangeTerms> {
         self.exchanges.get(name)
+    }
+
+    /// For what comes back with a token.
+    pub fn exchange_by_id(&self, id: ObjectId) -> Option<&ExchangeTerms> {
+        self.exchanges
+            .values()
+            .find(|exchange| exchange.settings.id == id)
     }
 
     /// By name.

@@ -4,6 +4,7 @@
 
 use super::token::Token;
 use crate::openrtb::notice::{Notice, NoticeQuery, PriceField, VideoEvent};
+use crate::openrtb::price_crypto::PriceCodec;
 use crate::units::{Cpm, Currency, Nanos, Timestamp};
 
 /// One thing that was reported about one bid.
@@ -81,12 +82,13 @@ impl Paid {
 }
 
 impl Inbound {
-    /// Reads a notice with the terms that its token was sealed with. `None` where the path needs a
+    /// Reads a notice with the terms that its token was sealed with, and prices as its exchange writes them. `None` where the path needs a
     /// parameter that is missing: playback without the name of its event.
     pub fn of_notice(
         notice: Notice,
         query: &NoticeQuery<'_>,
         token: Token,
+        codec: &PriceCodec,
         at: Timestamp,
     ) -> Option<Inbound> {
         let what = match notice {
@@ -94,7 +96,7 @@ impl Inbound {
             Notice::Bill => What::Bill,
             Notice::Loss => What::Loss {
                 reason: query.loss,
-                min_to_win: min_to_win(query, &token),
+                min_to_win: min_to_win(query, &token, codec),
             },
             Notice::Impression => What::Impression,
             Notice::Click => What::Click,
@@ -104,7 +106,7 @@ impl Inbound {
             },
         };
         let paid = Paid {
-            price: query.price.read(token.price_unit),
+            price: query.price.read(token.price_unit, codec),
             currency: query.currency,
             multiplier_micros: query.multiplier_micros,
         };
@@ -140,8 +142,8 @@ impl Engagement {
 }
 
 /// A number in another currency than the bid's has no rate here and is left out.
-fn min_to_win(query: &NoticeQuery<'_>, token: &Token) -> Option<Cpm> {
-    match query.min_to_win.read(token.price_unit) {
+fn min_to_win(query: &NoticeQuery<'_>, token: &Token, codec: &PriceCodec) -> Option<Cpm> {
+    match query.min_to_win.read(token.price_unit, codec) {
         PriceField::Value(price) if query.currency.is_none_or(|sent| sent == token.currency) => Some(price),
         _ => None,
     }

@@ -46,6 +46,7 @@ pub mod domain;
 pub mod macros;
 pub mod notice;
 mod parse;
+pub mod price_crypto;
 pub mod privacy;
 pub mod request;
 pub mod response;

@@ -3,6 +3,7 @@
 //! This is the only place that knows their paths and parameters. Whatever bytes come back, reading them is a value:
 //! a price that cannot be read is told apart from a price that was not sent.
 
+use super::price_crypto::PriceCodec;
 use crate::units::{Cpm, Currency};
 
 /// What a URL of ours reports. All of them lie under `/n/` and carry the notice token as `t`.
@@ -170,25 +171,16 @@ pub enum PriceUnit {
     Impression,
 }
 
-/// A price as it was sent. Its unit is known once the token has told the exchange.
+/// A price as it was sent. Its unit and its encoding are known once the token has told the exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PriceText<'a>(&'a [u8]);
 
 impl<'a> PriceText<'a> {
-    pub fn read(self, unit: PriceUnit) -> PriceField {
+    pub fn read(self, unit: PriceUnit, codec: &PriceCodec) -> PriceField {
         let decoded = Decoded::of(self.0);
-        let Some(text) = decoded.text() else {
-            return PriceField::Unreadable;
-        };
-        if text.is_empty() {
-            PriceField::Absent
-        } else if text.eq_ignore_ascii_case("AUDIT") {
-            PriceField::Audit
-        } else if text.contains("${") {
-            PriceField::Unreplaced
-        } else {
-            parse_price(text, unit).map_or(PriceField::Unreadable, PriceField::Value)
-        }
+        decoded
+            .text()
+            .map_or(PriceField::Unreadable, |text| codec.decode(text, unit))
     }
 
     fn or(self, other: PriceText<'a>) -> PriceText<'a> {
@@ -205,7 +197,8 @@ pub enum PriceField {
     Audit,
     /// The macro itself came back: the exchange does not support it here.
     Unreplaced,
-    /// Something else than a price from 0 to [`Cpm::MAX`], such as an encrypted price.
+    /// Something else than a price from 0 to [`Cpm::MAX`], such as an encrypted price that
+    /// was not made with the keys of the exchange.
     Unreadable,
     Value(Cpm),
 }
@@ -280,6 +273,19 @@ fn parse_number(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
+/// What a price parameter says where it is neither encoded nor encrypted.
+pub(super) fn classify_price(text: &str, unit: PriceUnit) -> PriceField {
+    if text.is_empty() {
+        PriceField::Absent
+    } else if text.eq_ignore_ascii_case("AUDIT") {
+        PriceField::Audit
+    } else if text.contains("${") {
+        PriceField::Unreplaced
+    } else {
+        parse_price(text, unit).map_or(PriceField::Unreadable, PriceField::Value)
+    }
+}
+
 fn parse_price(text: &str, unit: PriceUnit) -> Option<Cpm> {
     let number = parse_number(text)?;
     Cpm::from_units(match unit {
@@ -315,7 +321,9 @@ mod tests {
     fn check_price(text: &str, unit: PriceUnit, expected: PriceField) {
         let query = format!("t=abc&p={text}&c=USD");
         assert_eq!(
-            NoticeQuery::parse(query.as_bytes()).price.read(unit),
+            NoticeQuery::parse(query.as_bytes())
+                .price
+                .read(unit, &PriceCodec::Plain),
             expected,
             "{text:?}"
         );
@@ -367,12 +375,15 @@ mod tests {
         let found = NoticeQuery::parse(query);
         assert_eq!(found.token, Some("ab-_9"));
         assert_eq!(
-            found.price.read(PriceUnit::Cpm),
+            found.price.read(PriceUnit::Cpm, &PriceCodec::Plain),
             PriceField::Value(Cpm(1_000_000))
         );
         assert_eq!(found.currency, Currency::parse("EUR"));
         assert_eq!(found.loss, Some(102));
-        assert_eq!(found.min_to_win.read(PriceUnit::Cpm), PriceField::Absent);
+        assert_eq!(
+            found.min_to_win.read(PriceUnit::Cpm, &PriceCodec::Plain),
+            PriceField::Absent
+        );
         assert_eq!(found.multiplier_micros, Some(2_500_000));
         assert_eq!(found.video_event, Some(VideoEvent::Midpoint));
         assert_eq!(found.error_code, Some(405));
@@ -406,7 +417,10 @@ mod tests {
         let (url, form) = (NoticeQuery::parse(b"t=a&p="), NoticeQuery::parse(b"t=b&p=1&l=3"));
         let both = url.or(form);
         assert_eq!((both.token, both.loss), (Some("a"), Some(3)));
-        assert_eq!(both.price.read(PriceUnit::Cpm), PriceField::Value(Cpm(1_000_000)));
+        assert_eq!(
+            both.price.read(PriceUnit::Cpm, &PriceCodec::Plain),
+            PriceField::Value(Cpm(1_000_000))
+        );
     }
 
     #[test]
@@ -422,8 +436,8 @@ mod tests {
         fn any_bytes_can_be_read(query in prop::collection::vec(any::<u8>(), 0..200)) {
             let found = NoticeQuery::parse(&query);
             for unit in [PriceUnit::Cpm, PriceUnit::CpmMicros, PriceUnit::Impression] {
-                found.price.read(unit);
-                found.min_to_win.read(unit);
+                found.price.read(unit, &PriceCodec::Plain);
+                found.min_to_win.read(unit, &PriceCodec::Plain);
             }
         }
 
@@ -431,7 +445,7 @@ mod tests {
         fn any_price_parameter_can_be_read(value in "[%0-9a-fA-F.${}+e-]{0,80}") {
             let query = format!("p={value}&t=x");
             let found = NoticeQuery::parse(query.as_bytes());
-            if let PriceField::Value(price) = found.price.read(PriceUnit::Cpm) {
+            if let PriceField::Value(price) = found.price.read(PriceUnit::Cpm, &PriceCodec::Plain) {
                 prop_assert!(price >= Cpm::ZERO && price <= Cpm::MAX);
             }
         }
@@ -439,7 +453,7 @@ mod tests {
         #[test]
         fn written_prices_are_read_back_exactly(micros in 0..=Cpm::MAX.0) {
             let query = format!("p={}", Cpm(micros));
-            let read = NoticeQuery::parse(query.as_bytes()).price.read(PriceUnit::Cpm);
+            let read = NoticeQuery::parse(query.as_bytes()).price.read(PriceUnit::Cpm, &PriceCodec::Plain);
             prop_assert_eq!(read, PriceField::Value(Cpm(micros)));
         }
     }

@@ -402,6 +402,7 @@ pub struct Source<'a> {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Schain {
+    /// 1, or 2 (all paid nodes and all others too; since version 1.1).
     pub complete: bool,
     pub nodes: Span,
 }
@@ -411,4 +412,6 @@ pub struct SchainNode<'a> {
     /// Empty where the node has none: no known system, so a check of the chain fails on it.
     pub asi: &'a str,
     pub sid: &'a str,
+    /// `hp`: paid for the inventory (since version 1.1 others stand in chains too); `None` = it does not say.
+    pub paid: Option<bool>,
 }

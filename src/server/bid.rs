@@ -261,6 +261,9 @@ fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
     recorder.count(Counter::ProfileHits, u64::from(scratch.audience.has_profile));
     recorder.count(Counter::CandidatesMatched, scratch.matched as u64);
     recorder.count(Counter::CandidatesScored, scratch.candidates.len() as u64);
+    for finding in scratch.supply.findings() {
+        recorder.count_finding(finding);
+    }
     for (reason, count) in scratch.funnel.iter() {
         recorder.count_fell_out(reason, count.into());
     }

@@ -3,7 +3,7 @@
 use super::serve::Common;
 use crate::events::booking::Flags;
 use crate::pacing::{AccountKind, PeriodView};
-use crate::telemetry::{Counter, Reason, Shared, Size, Stage, size_histogram, stage_histogram};
+use crate::telemetry::{Counter, Finding, Reason, Shared, Size, Stage, size_histogram, stage_histogram};
 use crate::units::Nanos;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -66,6 +66,7 @@ impl Collector for Scrape {
             "Line items that fell out of a decision, by step",
             |reason| sum(common, |worker| worker.fell_out(reason)),
         )?;
+        findings(&mut encoder, common)?;
         stages(&mut encoder, common)?;
         sizes(&mut encoder, common)?;
         spend(&mut encoder, common)?;
@@ -101,6 +102,16 @@ fn by_reason(
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for reason in Reason::ALL {
         ConstCounter::new(of(reason)).encode(family.encode_family(&[("reason", reason.name())])?)?;
+    }
+    Ok(())
+}
+
+fn findings(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let help = "Bid requests with something wrong in their supply path";
+    let mut family = encoder.encode_descriptor("supply_findings", help, None, MetricType::Counter)?;
+    for finding in Finding::ALL {
+        let count = sum(common, |worker| worker.findings(finding));
+        ConstCounter::new(count).encode(family.encode_family(&[("finding", finding.name())])?)?;
     }
     Ok(())
 }

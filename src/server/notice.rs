@@ -8,6 +8,7 @@ use crate::events::notice::Inbound;
 use crate::events::postback::{self, ConversionQuery, PIXEL_PATH, POSTBACK_PATH};
 use crate::events::token::Token;
 use crate::openrtb::notice::{Notice, NoticeQuery};
+use crate::openrtb::price_crypto::PriceCodec;
 use crate::telemetry::Counter;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
@@ -79,7 +80,10 @@ async fn on_notice(worker: &Worker, notice: Notice, query: NoticeQuery<'_>) -> R
     else {
         return refuse(worker, StatusCode::UNAUTHORIZED);
     };
-    let Some(inbound) = Inbound::of_notice(notice, &query, token, clock::now()) else {
+    let snapshot = worker.common.snapshot.load_full();
+    let exchange = snapshot.exchange_by_id(token.exchange);
+    let codec = exchange.map_or(&PriceCodec::Plain, |exchange| &exchange.settings.price_codec);
+    let Some(inbound) = Inbound::of_notice(notice, &query, token, codec, clock::now()) else {
         return refuse(worker, StatusCode::BAD_REQUEST);
     };
     let receipt = book(worker, inbound).await;

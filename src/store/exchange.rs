@@ -1,7 +1,9 @@
 //! What is agreed with one exchange.
 
 use crate::openrtb::notice::PriceUnit;
+use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::Approval;
+use crate::store::supply::SupplyPolicy;
 use crate::units::{Currency, ObjectId};
 
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub struct Exchange {
     pub billable_video: BillingEvent,
     /// What the price macro carries.
     pub price_in: PriceUnit,
+    /// How it is written.
+    pub price_codec: PriceCodec,
+    /// What the way of its requests is held to.
+    pub supply: SupplyPolicy,
     pub notices: Notices,
     /// Imps evaluated per request, the first ones.
     pub imps_max: usize,

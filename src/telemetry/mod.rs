@@ -2,10 +2,12 @@
 //!
 //! Invariant: counting never blocks a bid. A worker writes only its own [`Recorder`].
 
+mod finding;
 mod reason;
 mod recorder;
 mod stage;
 
+pub use finding::Finding;
 pub use reason::Reason;
 pub use recorder::{Counter, Recorder, Shared, size_histogram, stage_histogram};
 pub use stage::{Size, Stage};

@@ -12,6 +12,14 @@ pub enum Reason {
     Seat,
     Currency,
     Crawler,
+    /// The supply chain is missing, incomplete or malformed.
+    SupplyChainIncomplete,
+    /// The supply chain has a node that is not admitted.
+    SupplyChainBlocked,
+    /// Whether the seller is authorised cannot be found out.
+    SellerUnverified,
+    /// The owner of the inventory does not authorise the seller.
+    SellerUnauthorised,
     /// No line item is targeted at any of the imps.
     Unmatched,
     // Of a line item, in the order in which they are asked.
@@ -47,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 36] = [
+    pub const ALL: [Reason; 40] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -55,6 +63,10 @@ impl Reason {
         Reason::Seat,
         Reason::Currency,
         Reason::Crawler,
+        Reason::SupplyChainIncomplete,
+        Reason::SupplyChainBlocked,
+        Reason::SellerUnverified,
+        Reason::SellerUnauthorised,
         Reason::Unmatched,
         Reason::NoUserId,
         Reason::FrequencyCap,
@@ -96,6 +108,10 @@ impl Reason {
             Reason::Seat => "seat",
             Reason::Currency => "currency",
             Reason::Crawler => "crawler",
+            Reason::SupplyChainIncomplete => "supply_chain_incomplete",
+            Reason::SupplyChainBlocked => "supply_chain_blocked",
+            Reason::SellerUnverified => "seller_unverified",
+            Reason::SellerUnauthorised => "seller_unauthorised",
             Reason::Unmatched => "unmatched",
             Reason::NoUserId => "no_user_id",
             Reason::FrequencyCap => "frequency_cap",
@@ -134,7 +150,11 @@ impl Reason {
             Reason::Crawler => Some(3),
             Reason::NoUserId => Some(8),
             Reason::FrequencyCap => Some(9),
+            Reason::SellerUnverified => Some(11),
+            Reason::SellerUnauthorised => Some(12),
             Reason::TooLate => Some(15),
+            Reason::SupplyChainIncomplete => Some(16),
+            Reason::SupplyChainBlocked => Some(17),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 //! Invariant: a [`Recorder`] has one writer. It counts by load and store, without a locked instruction, and
 //! merges its histograms into the [`Shared`] ones about once a second, so that a scrape never stops a worker.
 
-use super::{Reason, Size, Stage};
+use super::{Finding, Reason, Size, Stage};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -88,6 +88,8 @@ pub struct Shared {
     no_bids: [AtomicU64; Reason::COUNT],
     /// Line items that fell out, by reason.
     fell_out: [AtomicU64; Reason::COUNT],
+    /// Requests with something wrong in their supply path.
+    findings: [AtomicU64; Finding::COUNT],
     histograms: Mutex<Histograms>,
 }
 
@@ -134,6 +136,10 @@ impl Shared {
         self.fell_out[reason as usize].load(Ordering::Relaxed)
     }
 
+    pub fn findings(&self, finding: Finding) -> u64 {
+        self.findings[finding as usize].load(Ordering::Relaxed)
+    }
+
     /// Adds this worker's times of a stage, in nanoseconds, to `into`.
     pub fn merge_stage(&self, stage: Stage, into: &mut Histogram<u64>) {
         let histograms = self.histograms.lock().expect("no panic while merging");
@@ -170,6 +176,7 @@ impl Default for Recorder {
             counters: [const { AtomicU64::new(0) }; Counter::ALL.len()],
             no_bids: [const { AtomicU64::new(0) }; Reason::COUNT],
             fell_out: [const { AtomicU64::new(0) }; Reason::COUNT],
+            findings: [const { AtomicU64::new(0) }; Finding::COUNT],
             histograms: Mutex::default(),
         };
         Recorder {
@@ -195,6 +202,10 @@ impl Recorder {
 
     pub fn count_fell_out(&self, reason: Reason, n: u64) {
         add(&self.shared.fell_out[reason as usize], n);
+    }
+
+    pub fn count_finding(&self, finding: Finding) {
+        add(&self.shared.findings[finding as usize], 1);
     }
 
     pub fn time(&mut self, stage: Stage, nanos: u64) {

@@ -4,6 +4,7 @@
 use outbid::caps::Caps;
 use outbid::engine::{Live, Parts, People, Snapshot};
 use outbid::openrtb::notice::PriceUnit;
+use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::pacing::Budgets;
 use outbid::store::campaigns::definition::*;
@@ -12,6 +13,7 @@ use outbid::store::exchange::{Auth, BillingEvent, Exchange, NoBidForm, Notices};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, RecordTag};
 use outbid::store::rates::{Rate, Rates};
+use outbid::store::supply::SupplyPolicy;
 use outbid::units::{Cpm, Currency, Limits, Nanos, ObjectId, Timestamp, UserKey, UserKeySecret};
 use std::path::Path;
 use std::sync::Arc;
@@ -66,6 +68,7 @@ pub fn market(line_items: usize, seed: u64, daily: Nanos) -> (Snapshot, Live) {
         definitions: definitions(line_items, daily, &mut dice),
         exchanges: vec![exchange()],
         rates: Rates::new(Currency::USD, NOW, Timestamp::MS_PER_DAY, vec![(euro, rate)]),
+        supply: Arc::default(),
         people: People {
             profiles: Arc::new(Profiles::Ram(people(&mut dice))),
             secret: SECRET,
@@ -148,6 +151,8 @@ fn exchange() -> Exchange {
         billable: BillingEvent::Burl,
         billable_video: BillingEvent::Impression,
         price_in: PriceUnit::Cpm,
+        price_codec: PriceCodec::Plain,
+        supply: SupplyPolicy::default(),
         notices: Notices {
             win: true,
             bill: true,

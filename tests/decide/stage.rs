@@ -61,6 +61,7 @@ impl Stage {
             definitions: loaded.definitions,
             exchanges: loaded.exchanges,
             rates: loaded.rates,
+            supply: Arc::default(),
             people: People {
                 profiles: PEOPLE.clone(),
                 secret: SECRET,

@@ -165,11 +165,12 @@ impl<'a> Parser<'_, 'a> {
         for node in chain.field("nodes").into_iter().flat_map(Value::items) {
             let asi = node.field("asi").and_then(Value::text).unwrap_or("");
             let sid = node.field("sid").and_then(|sid| self.text(sid)).unwrap_or("");
-            self.request.schain_nodes.push(SchainNode { asi, sid });
+            let paid = node.field("hp").and_then(Value::integer).map(|hp| hp != 0);
+            self.request.schain_nodes.push(SchainNode { asi, sid, paid });
         }
         let nodes = span(start, self.request.schain_nodes.len());
         Schain {
-            complete: chain.field("complete").is_some_and(Value::is_one),
+            complete: matches!(chain.field("complete").and_then(Value::integer), Some(1 | 2)),
             nodes,
         }
     }
