@@ -13,7 +13,10 @@ pub fn read_lines(path: &Path) -> Result<Vec<String>, String> {
     let file = File::open(path).map_err(place)?;
     let packed = path.extension().is_some_and(|extension| extension == "xz");
     let reader: Box<dyn Read> = if packed {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(file))
+        Box::new(lzma_rust2::XzReader::new(
+            BufReader::with_capacity(1 << 16, file),
+            true,
+        ))
     } else {
         Box::new(file)
     };
