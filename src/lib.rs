@@ -14,6 +14,7 @@
 
 pub mod config;
 
+pub mod certify;
 pub mod server;
 
 pub mod engine;

@@ -4,7 +4,7 @@ use outbid::openrtb::macros::{Macro, expand};
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::response::{
-    BidFields, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
+    BidFields, Dsa, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
     write_price, write_string,
 };
 use outbid::units::{BidId, Cpm, Currency};
@@ -86,6 +86,10 @@ fn every_field_stands_under_its_openrtb_name() {
         exp_s: Some(300),
         markup: MarkupType::Video,
         ai_generated: true,
+        dsa: Some(Dsa {
+            behalf: "Brand",
+            paid: "Brand \"Group\"",
+        }),
     };
     let expected = json!({
         "id": "000100000002000000000003", "impid": "i", "price": 2, "adm": "<VAST/>", "mtype": 2,
@@ -95,7 +99,7 @@ fn every_field_stands_under_its_openrtb_name() {
         "adid": "ad", "adomain": ["a.example", "b.example"], "bundle": "com.app", "cid": "camp", "crid": "cr",
         "cat": ["IAB1"], "cattax": 6, "attr": [6, 13, 16], "apis": [7], "language": "en", "protocol": 13,
         "dealid": "deal", "w": 640, "h": 360, "wratio": 16, "hratio": 9, "dur": 15, "exp": 300,
-        "ext": {"aigen": 1},
+        "ext": {"aigen": 1, "dsa": {"behalf": "Brand", "paid": "Brand \"Group\"", "adrender": 0}},
     });
     check(&bid, "<VAST/>", expected);
 }

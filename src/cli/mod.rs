@@ -2,6 +2,7 @@
 
 mod admin;
 mod budgets;
+mod certify;
 mod check;
 mod demo;
 mod explain;
@@ -54,6 +55,15 @@ enum Command {
     /// its score, what moved it most, price and floor.
     #[command(after_help = "Example: outbid explain request.json --exchange demo")]
     Explain(ExplainArguments),
+    /// Drive a bidder, this one or any other, through the built-in cases of OpenRTB 2.6.
+    ///
+    /// It meets the bidder over HTTP alone: bids, notices and clicks are real unless --test is given.
+    ///
+    /// Exit codes: 0 no case failed, 1 a case failed or nothing was bid on, 2 the command line makes no sense.
+    #[command(
+        after_help = "Example: outbid certify --url http://127.0.0.1:8080/openrtb2/demo --admin 127.0.0.1:8081 --deal deal-sports-2"
+    )]
+    Certify(Box<certify::CertifyArguments>),
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
@@ -247,6 +257,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Store(StoreCommand::Build(arguments)) => store::build(&arguments),
         Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
+        Command::Certify(arguments) => certify::run(*arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Model(ModelCommand::Candidates(folder)) => model::candidates(&folder),
         Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),

@@ -391,6 +391,8 @@ pub struct Regs<'a> {
     pub gpp_sid: Ints,
     /// `gpp_sid` says that no section is in force (`[-1]` or `[0]`).
     pub gpp_not_applicable: bool,
+    /// `ext.dsa.dsarequired` is above 0: a bid tells on whose behalf the ad is shown and who pays (DSA transparency extension).
+    pub dsa: bool,
 }
 
 /// `Source`, section 3.2.2.

@@ -56,6 +56,16 @@ pub struct BidFields<'a> {
     pub markup: MarkupType,
     /// Carried as `ext.aigen`: the markup was made by a generative model.
     pub ai_generated: bool,
+    /// Carried as `ext.dsa`, where the request asks for it.
+    pub dsa: Option<Dsa<'a>>,
+}
+
+/// Who is behind an ad, for the DSA transparency extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dsa<'a> {
+    /// On whose behalf the ad is shown.
+    pub behalf: &'a str,
+    pub paid: &'a str,
 }
 
 /// `mtype`.
@@ -222,14 +232,34 @@ fn write_bid(out: &mut Vec<u8>, bid: &BidFields, adm: impl FnOnce(&mut Vec<u8>))
     write_notices(out, &bid.notices);
     write_creative(out, bid);
     write_shape(out, bid);
-    put(
-        out,
-        if bid.ai_generated {
-            r#","ext":{"aigen":1}}"#
-        } else {
-            "}"
-        },
-    );
+    write_ext(out, bid);
+    put(out, "}");
+}
+
+fn write_ext(out: &mut Vec<u8>, bid: &BidFields) {
+    if !bid.ai_generated && bid.dsa.is_none() {
+        return;
+    }
+    put(out, r#","ext":{"#);
+    if bid.ai_generated {
+        put(out, r#""aigen":1"#);
+    }
+    if let Some(dsa) = bid.dsa {
+        put(
+            out,
+            if bid.ai_generated {
+                r#","dsa":{"behalf":"#
+            } else {
+                r#""dsa":{"behalf":"#
+            },
+        );
+        write_string(out, dsa.behalf);
+        put(out, r#","paid":"#);
+        write_string(out, dsa.paid);
+        // Our markup does not show this information itself.
+        put(out, r#","adrender":0}"#);
+    }
+    put(out, "}");
 }
 
 fn write_notices(out: &mut Vec<u8>, notices: &NoticeUrls) {

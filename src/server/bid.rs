@@ -12,7 +12,7 @@ use crate::openrtb::RequestBuffers;
 use crate::store::exchange::{Auth, NoBidForm};
 use crate::telemetry::{Counter, Reason, Recorder, Size, Stage};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -65,6 +65,7 @@ pub async fn answer(worker: &Worker, exchange: &str, request: Request<Incoming>)
         return refuse(worker, StatusCode::UNAUTHORIZED);
     }
     let _in_flight = InFlight::enter(worker);
+    let compress = body::accepts_gzip(request.headers());
     let (encoding, raw) = match take_body(request, &worker.common.settings.limits).await {
         Ok(taken) => taken,
         Err(status) => return refuse(worker, status),
@@ -72,7 +73,12 @@ pub async fn answer(worker: &Worker, exchange: &str, request: Request<Incoming>)
     if let Some(reason) = turn_away(worker, terms) {
         return no_bid(worker, terms, "", reason);
     }
-    decide(worker, &snapshot, terms, arrived, encoding, &raw)
+    let raw = Raw {
+        encoding,
+        bytes: &raw,
+        compress,
+    };
+    decide(worker, &snapshot, terms, arrived, raw)
 }
 
 /// Counts a request in progress; dropping it counts it out.
@@ -135,14 +141,21 @@ async fn take_body(request: Request<Incoming>, limits: &Limits) -> Result<(Encod
     }
 }
 
+/// A body as it came, and how the answer may go.
+struct Raw<'b> {
+    bytes: &'b [u8],
+    encoding: Encoding,
+    /// The sender takes gzip.
+    compress: bool,
+}
+
 /// From the whole body to the answer, without a pause.
 fn decide(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
     exchange: &ExchangeTerms,
     arrived: Instant,
-    encoding: Encoding,
-    raw: &[u8],
+    raw: Raw,
 ) -> Reply {
     let mut desk = worker.desk.borrow_mut();
     let desk = &mut *desk;
@@ -152,7 +165,12 @@ fn decide(
         recorder: &mut desk.recorder,
     };
     watch.lap(Stage::Read);
-    if let Err(error) = body::decode(raw, encoding, &worker.common.settings.limits, &mut desk.body) {
+    if let Err(error) = body::decode(
+        raw.bytes,
+        raw.encoding,
+        &worker.common.settings.limits,
+        &mut desk.body,
+    ) {
         return counted_refusal(watch.recorder, error.status());
     }
     let request = match desk.buffers.parse(&mut desk.body) {
@@ -214,7 +232,7 @@ fn decide(
             watch
                 .recorder
                 .count(Counter::Bids, desk.scratch.bids.len() as u64);
-            json(&desk.out)
+            json(&desk.out, raw.compress)
         }
         Outcome::NoBid(reason) => write_no_bid(watch.recorder, exchange, request.id, reason, &mut desk.out),
     };
@@ -285,23 +303,31 @@ fn write_no_bid(
 ) -> Reply {
     recorder.count_no_bid(reason);
     match exchange.settings.no_bid {
-        NoBidForm::Empty => json(crate::openrtb::response::EMPTY),
+        NoBidForm::Empty => json(crate::openrtb::response::EMPTY, false),
         NoBidForm::WithReason if !id.is_empty() => {
             out.clear();
             crate::openrtb::response::write_no_bid(out, id, reason.nbr());
-            json(out)
+            json(out, false)
         }
         NoBidForm::WithReason | NoBidForm::NoContent => empty(StatusCode::NO_CONTENT),
     }
 }
 
-fn json(body: &[u8]) -> Reply {
-    let mut reply = Reply::new(Bytes::copy_from_slice(body).into());
+fn json(plain: &[u8], compress: bool) -> Reply {
+    let packed = if compress { body::compress(plain) } else { None };
+    let encoded = packed.is_some();
+    let body = packed.map_or_else(|| Bytes::copy_from_slice(plain), Bytes::from);
+    let mut reply = Reply::new(body.into());
     let (name, version) = VERSION;
     reply
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply.headers_mut().insert(name, version);
+    if encoded {
+        reply
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     reply
 }
 

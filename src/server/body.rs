@@ -2,12 +2,14 @@
 
 use super::settings::Limits;
 use bytes::Bytes;
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use std::io::Read;
+use std::io::{Read, Write};
 
 /// Why a body was not taken; each is one HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,35 @@ pub fn content_encoding(headers: &HeaderMap) -> Result<Encoding, BodyError> {
         Some(value) if value.eq_ignore_ascii_case(b"gzip") => Ok(Encoding::Gzip),
         Some(_) => Err(BodyError::Unsupported),
     }
+}
+
+/// Whether `Accept-Encoding` names gzip, with any weight but 0 (RFC 9110 section 12.5.3).
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight
+            .trim()
+            .strip_prefix("q=")
+            .and_then(|q| q.parse::<f32>().ok())
+            == Some(0.0);
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+/// A body that fits one packet gains nothing.
+const COMPRESSED_FROM: usize = 860;
+
+/// The body in gzip, where it is large enough to gain. Fast rather than small: an answer waits for it.
+pub fn compress(plain: &[u8]) -> Option<Vec<u8>> {
+    if plain.len() < COMPRESSED_FROM {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len()), Compression::fast());
+    encoder.write_all(plain).and_then(|()| encoder.finish()).ok()
 }
 
 /// Missing means JSON (OpenRTB 2.6 section 2.3); parameters such as `charset` do not matter.

@@ -4,7 +4,7 @@ use crate::creative::{ClickMacro, Template, Values};
 use crate::engine::{Bid, ExchangeTerms, Scratch, Snapshot, Terms};
 use crate::events::token::{Format, ImpRef, Sealer, TOKEN_LEN, Token};
 use crate::openrtb::request::Request;
-use crate::openrtb::response::{BidFields, NoticeUrls, ResponseHead, ResponseWriter};
+use crate::openrtb::response::{BidFields, Dsa, NoticeUrls, ResponseHead, ResponseWriter};
 use crate::store::campaigns::{Creative, LineItem};
 use crate::store::exchange::BillingEvent;
 use crate::units::{ObjectId, Timestamp};
@@ -118,6 +118,7 @@ impl<'a> Answer<'a> {
         let template = self.template(bid);
         let imp = &self.request.imps[usize::from(bid.candidate.imp)];
         let fit = &bid.candidate.fit;
+        let advertiser = &snapshot.campaigns.advertisers()[item.advertiser].definition.name;
         let fields = BidFields {
             id: bid.id,
             imp_id: imp.id,
@@ -148,6 +149,10 @@ impl<'a> Answer<'a> {
             exp_s: Some(bid.exp_s),
             markup: template.markup_type(),
             ai_generated: creative.definition.ai_generated,
+            dsa: self.request.regs.dsa.then_some(Dsa {
+                behalf: advertiser,
+                paid: advertiser,
+            }),
         };
         let values = Values {
             base: &snapshot.public_url,

@@ -130,6 +130,12 @@ impl<'a> Parser<'_, 'a> {
             }
             "gpp" => regs.gpp = Some(value.text().unwrap_or("")),
             "gpp_sid" => self.gpp_sections(value, regs)?,
+            "dsa" => {
+                regs.dsa = value
+                    .field("dsarequired")
+                    .and_then(Value::restriction)
+                    .unwrap_or(false)
+            }
             _ => {}
         }
         Ok(())

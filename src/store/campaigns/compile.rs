@@ -98,7 +98,15 @@ fn compile_advertiser(definition: definition::Advertiser) -> Advertiser {
     }
 }
 
-fn compile_creative(definition: definition::Creative, policy: &Policy) -> Creative {
+/// AdCOM creative attribute "skip button". Whether a skippable video has one depends on the request (section 7.4).
+const SKIP_BUTTON: u32 = 16;
+
+fn compile_creative(mut definition: definition::Creative, policy: &Policy) -> Creative {
+    if matches!(&definition.ad, definition::Ad::Video(ad) if ad.skip_after_s.is_some()) {
+        definition
+            .attributes
+            .retain(|attribute| *attribute != SKIP_BUTTON);
+    }
     Creative {
         id: ObjectId::of(&definition.id),
         advertiser: definition.advertiser,
