@@ -4,7 +4,7 @@
 //! | section | read by |
 //! |---|---|
 //! | 2 tcfeuv2 | [`tcf`], for our vendor; the text is a TC string |
-//! | 6 uspv1 | [`usp`]; the text is a US privacy string |
+//! | 6 uspv1 | `usp`; the text is a US privacy string |
 //! | 7 usnat, 8 to 23 US states | [`us_sections`] |
 //! | 1, 3 to 5, 24 and above | nobody |
 
