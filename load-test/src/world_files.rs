@@ -13,7 +13,6 @@ use world::{AdChoice, Format, Mix, Random, Row, Stream, World};
 
 /// One line of the ads file.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct AdLine {
     line_item: String,
     creative: String,
