@@ -56,7 +56,8 @@ def main():
         print(f"{title}: " + (", ".join(f"{name} {count:.0f}" for name, count in listed) or "none") + ".\n")
     seconds = grown("outbid_stage_seconds_sum")
     counts = grown("outbid_stage_seconds_count")
-    means = [f"{re.search('\"(.*)\"', k).group(1)} {v / counts[k] * 1e6:.1f}" for k, v in seconds.items() if counts[k]]
+    quoted = re.compile('"(.*)"')
+    means = [f"{quoted.search(k).group(1)} {v / counts[k] * 1e6:.1f}" for k, v in seconds.items() if counts[k]]
     print("Mean time per stage, µs: " + ", ".join(means) + ".\n")
     print(f"Saturation: outbid {ours:.0f}/s, nginx {nginx:.0f}/s: {ours / nginx:.1%} of nginx's.\n")
     print("| rate | | p50 | p90 | p99 | p99.9 | over 10 ms | errors |\n|---|---|---|---|---|---|---|---|")
