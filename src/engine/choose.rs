@@ -30,15 +30,10 @@ pub(super) fn choose(
         ..
     } = scratch;
     for &position in order.iter() {
-        let candidate = &candidates[position as usize];
+        let candidate = &mut candidates[position as usize];
         let taken = bids.iter().any(|bid| bid.candidate.imp == candidate.imp);
         if taken || conflicts(candidate, bids, snapshot) {
-            funnel.out(
-                snapshot,
-                candidate.imp,
-                candidate.line_item,
-                Reason::LostInternally,
-            );
+            funnel.out_candidate(snapshot, candidate, Reason::LostInternally);
             continue;
         }
         let mut bid = offer(request, exchange, terms, candidate, turn);
@@ -46,7 +41,7 @@ pub(super) fn choose(
             match take_money(&mut bid, snapshot, live, audience.key, turn.now) {
                 Ok(()) => snapshot.ready[candidate.line_item as usize].stats.bid(turn.now),
                 Err(reason) => {
-                    funnel.out(snapshot, candidate.imp, candidate.line_item, reason);
+                    funnel.out_candidate(snapshot, candidate, reason);
                     continue;
                 }
             }

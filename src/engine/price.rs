@@ -42,9 +42,7 @@ pub(super) fn price(
             .forbids(creative, &opportunity, profile, turn.now)
             .is_some()
         {
-            scratch
-                .funnel
-                .out(snapshot, candidate.imp, candidate.line_item, Reason::Policy);
+            scratch.funnel.out_candidate(snapshot, candidate, Reason::Policy);
             continue;
         }
         let multiplier = multiplier_milli(item, &opportunity, profile, turn.now);
@@ -54,7 +52,7 @@ pub(super) fn price(
         if candidate.price.is_none() {
             scratch
                 .funnel
-                .out(snapshot, candidate.imp, candidate.line_item, Reason::BelowFloor);
+                .out_candidate(snapshot, candidate, Reason::BelowFloor);
         }
     }
 }

@@ -56,9 +56,7 @@ fn score_imp(snapshot: &Snapshot, range: std::ops::Range<usize>, scratch: &mut S
     for (position, candidate) in scratch.candidates[range].iter_mut().enumerate() {
         candidate.score = scratch.scores.get(position).copied();
         if candidate.score.is_none() {
-            scratch
-                .funnel
-                .out(snapshot, candidate.imp, candidate.line_item, Reason::Model);
+            scratch.funnel.out_candidate(snapshot, candidate, Reason::Model);
         }
     }
 }

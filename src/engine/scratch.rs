@@ -20,6 +20,8 @@ pub struct Scratch {
     pub supply: Verdict,
     /// Line items that matched, over all imps.
     pub matched: usize,
+    /// The same, imp by imp.
+    pub matched_by_imp: Vec<u32>,
     /// The context rows that were scored, one per imp that had candidates.
     pub contexts: Vec<ContextRow>,
     /// The slots of all context rows, as logged.
@@ -41,6 +43,7 @@ impl Scratch {
         self.audience = Summary::default();
         self.supply = Verdict::default();
         self.matched = 0;
+        self.matched_by_imp.clear();
         self.contexts.clear();
         self.context_slots.clear();
     }
@@ -96,6 +99,8 @@ pub struct Candidate {
     pub value: Cpm,
     /// What is bid, in the accounting currency; `None` = fell out.
     pub price: Option<Cpm>,
+    /// The step at which it fell out; `None` = it became a bid.
+    pub fell_out: Option<Reason>,
 }
 
 /// A bid that is paid for: its money is held until `hold_until`.
@@ -181,6 +186,12 @@ impl Funnel {
             }),
             None => snapshot.ready[line_item as usize].stats.fell_out(reason),
         }
+    }
+
+    /// The same for a candidate, which keeps the reason for the log.
+    pub(super) fn out_candidate(&mut self, snapshot: &Snapshot, candidate: &mut Candidate, reason: Reason) {
+        candidate.fell_out = Some(reason);
+        self.out(snapshot, candidate.imp, candidate.line_item, reason);
     }
 
     pub(super) fn fallen(&self) -> &[Fallen] {

@@ -49,6 +49,7 @@ pub(super) fn gather(
         seed: turn.seed,
     };
     let imps = request.imps.len().min(exchange.settings.imps_max);
+    scratch.matched_by_imp.resize(imps, 0);
     for (index, imp) in request.imps.iter().take(imps).enumerate() {
         // What earlier imps left over is shared by the rest.
         let share = (turn.candidates_max - scratch.candidates.len()).div_ceil(imps - index);
@@ -74,6 +75,7 @@ impl<'g, 'r> Gate<'g, 'r> {
             &mut scratch.matcher,
         );
         scratch.matched += matched.len();
+        scratch.matched_by_imp[usize::from(index)] = matched.len() as u32;
         let full = scratch.candidates.len() + share;
         for &line_item in matched {
             if scratch.candidates.len() == full {
@@ -109,6 +111,7 @@ impl<'g, 'r> Gate<'g, 'r> {
             score: None,
             value: Cpm::ZERO,
             price: None,
+            fell_out: None,
         })
     }
 

@@ -77,7 +77,7 @@ fn write(answer: &Answer, outcome: Outcome, seed: u64, latency_us: u32, sampling
                 .clone()
                 .find(|c| c.deal.is_none())
                 .map_or_else(Default::default, |c| c.floor.accounting),
-            matched: scratch.matched as u32,
+            matched: scratch.matched_by_imp.get(index).copied().unwrap_or(0),
             scored: of_imp.count() as u32,
             no_bid_reason,
             context: (!slots.is_empty()).then_some(Served {
@@ -154,11 +154,7 @@ fn logged<'a>(
             .score
             .map_or(0.0, |score| score.conversion_given_click.get()),
         floor: candidate.floor.accounting,
-        reason: if bid.is_some() {
-            ""
-        } else {
-            Reason::LostInternally.name()
-        },
+        reason: candidate.fell_out.map_or("", Reason::name),
         sampling,
         features: Some(Served {
             ids: &row.slots,
