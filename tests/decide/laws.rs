@@ -30,6 +30,22 @@ pub fn check(request: &Request, stage: &Stage, outcome: Outcome, at: At) -> Resu
 fn check_funnel(stage: &Stage, at: At) -> Result<(), String> {
     let scratch = &stage.scratch;
     let fell_out: u32 = scratch.funnel.iter().map(|(_, count)| count).sum();
+    let by_imp: u32 = scratch.matched_by_imp.iter().sum();
+    if by_imp as usize != scratch.matched {
+        return Err(format!("{by_imp} matches imp by imp, {} in all", scratch.matched));
+    }
+    for candidate in &scratch.candidates {
+        let is_bid = scratch
+            .bids
+            .iter()
+            .any(|bid| (bid.candidate.imp, bid.candidate.line_item) == (candidate.imp, candidate.line_item));
+        if is_bid == candidate.fell_out.is_some() {
+            return Err(format!(
+                "bid: {is_bid}, yet it fell out at {:?}",
+                candidate.fell_out
+            ));
+        }
+    }
     if scratch.matched != scratch.bids.len() + fell_out as usize {
         let bids = scratch.bids.len();
         return Err(format!(
