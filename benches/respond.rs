@@ -2,7 +2,7 @@
 //! an equal structure whose markup is rendered first, as a bidder without a writer of its own would do.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use outbid::creative::{BannerSpec, Fit, MediaFile, Template, Values, VideoSpec};
+use outbid::creative::{BannerSpec, Fit, LinearSpec, MediaFile, Template, Values};
 use outbid::openrtb::notice::Notice;
 use outbid::openrtb::request::{Banner, Imp, Request, Video};
 use outbid::openrtb::response::{BidFields, NoticeUrls, ResponseHead, ResponseWriter};
@@ -44,17 +44,17 @@ fn video() -> (Template, Fit) {
         w: 1280,
         h: 720,
     };
-    let template = Template::video(VideoSpec {
+    let template = Template::linear(LinearSpec {
         creative_id: "shoes-15s".to_owned(),
         title: "Shoes for every season".to_owned(),
         duration_s: 15,
-        w: 1280,
-        h: 720,
+        size: Some((1280, 720)),
         skip_after_s: Some(5),
         media: vec![
             file("https://cdn.example.com/v.mp4", 800),
             file("https://cdn.example.com/hd.mp4", 2_400),
         ],
+        companions: vec![],
         apis: vec![],
         landing_url: "https://shop.example.com/shoes".to_owned(),
     });

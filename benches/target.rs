@@ -187,13 +187,10 @@ fn definitions(line_items: usize) -> Definitions {
             btype: 4,
         })
     };
-    let video = VideoAd {
-        title: String::new(),
+    let video = LinearAd {
         duration_s: 15,
-        w: 640,
-        h: 360,
-        skip_after_s: None,
-        media: Vec::new(),
+        size: Some((640, 360)),
+        ..LinearAd::default()
     };
     let ads = SIZES.into_iter().map(banner).chain([Ad::Video(video)]);
     let creatives: Vec<_> = ads

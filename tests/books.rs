@@ -144,6 +144,7 @@ fn at(seconds: i64, token: Token, what: What, price: PriceField) -> Inbound {
         token,
         what,
         paid,
+        shown_at: None,
     }
 }
 
@@ -325,6 +326,7 @@ fn the_rate_of_the_bid_converts_the_price_up() {
     let euro = with(priced(PriceField::Value(Cpm(333))), |inbound| {
         inbound.token.rate = Rate(1_100_000_000);
         inbound.token.currency = Currency::parse("EUR").unwrap();
+        inbound.token.reserved = Nanos(1_100);
         inbound.paid.currency = Currency::parse("EUR");
     });
     check(&[euro], &[(Some(367), &[])], 367, 0, 0);
@@ -336,6 +338,64 @@ fn a_multiplier_books_that_many_impressions() {
         inbound.paid.multiplier_micros = Some(2_500_000);
     });
     check(&[screen], &[(Some(833), &[Flags::MULTIPLIED])], 833, 0, 0);
+    let crowded = with(bill(1), |inbound| {
+        inbound.paid.multiplier_micros = Some(2_000_000)
+    });
+    let flags: &[Flags] = &[Flags::MULTIPLIED, Flags::ABOVE_BID];
+    check(&[crowded], &[(Some(1_800), flags)], 1_000, 800, 0);
+}
+
+/// The billing notice of a bid of 1,000 nanos an impression on a screen that counts 2.5 of them.
+fn on_a_screen(price: PriceField, multiplier_micros: Option<u64>) -> Inbound {
+    with(priced(price), |inbound| {
+        inbound.token.reserved = Nanos(2_500);
+        inbound.paid.multiplier_micros = multiplier_micros;
+    })
+}
+
+#[test]
+fn on_a_screen_of_many_each_impression_is_paid_for_once() {
+    let paid = PriceField::Value(Cpm(333));
+    let multiplied: &[Flags] = &[Flags::MULTIPLIED];
+    let dearer: &[Flags] = &[Flags::MULTIPLIED, Flags::ABOVE_BID];
+    for (price, multiplier, booked, flags, late) in [
+        // As many as were bid for, said or not; rounded up.
+        (paid, Some(2_500_000), 833, multiplied, 0),
+        (paid, None, 833, multiplied, 0),
+        // Fewer than were bid for: what is not shown is not paid for.
+        (paid, Some(1_000_000), 333, &[], 0),
+        (paid, Some(320_000), 107, multiplied, 0),
+        // More than were bid for.
+        (PriceField::Value(Cpm(1_000)), Some(3_000_000), 3_000, dearer, 500),
+        // The reserved amount is that of all impressions, and is not multiplied once more.
+        (
+            PriceField::Absent,
+            Some(2_500_000),
+            2_500,
+            &[Flags::AT_RESERVED],
+            0,
+        ),
+        (PriceField::Unreplaced, None, 2_500, &[Flags::AT_RESERVED], 0),
+    ] {
+        let screen = on_a_screen(price, multiplier);
+        let spent = booked - late;
+        check(&[screen], &[(Some(booked), flags)], spent, late, 0);
+    }
+}
+
+#[test]
+fn when_a_screen_showed_the_ad_is_kept_with_the_number_of_impressions() {
+    let world = World::new();
+    let books = world.books();
+    let query = NoticeQuery::parse(b"p=0.0009&c=USD&x=14.2&ts=1772452799000");
+    let bill = Inbound::of_notice(Notice::Bill, &query, token(1), &PriceCodec::Plain, T0).unwrap();
+    let record = books.decide(&bill).unwrap();
+    let mut bytes = Vec::new();
+    record.write(&mut bytes);
+    let read = Record::read(&bytes).unwrap();
+    assert_eq!(read.verdict.multiplier_micros, Some(14_200_000));
+    assert_eq!(read.verdict.shown_at, Some(Timestamp(T0.0 - 1_000)));
+    assert_eq!(read, record);
 }
 
 #[test]

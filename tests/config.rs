@@ -116,10 +116,11 @@ fn the_default_configuration_loads_and_is_large_enough_for_a_demo() {
         .sum();
     assert!(line_items >= 60, "{line_items}");
     assert!(loaded.definitions.creatives.len() >= 80);
-    for format in ["banner", "video", "native"] {
+    for format in ["banner", "video", "audio", "native"] {
         let has = |ad: &Ad| match ad {
             Ad::Banner(_) => format == "banner",
             Ad::Video(_) => format == "video",
+            Ad::Audio(_) => format == "audio",
             Ad::Native(_) => format == "native",
         };
         assert!(
@@ -417,12 +418,28 @@ fn creatives_that_cannot_be_used_are_refused() {
              add `[[creative.video.media]]` with `url` and `mime`",
         ),
         (
+            "audio = { title = 'x', duration = '30s', media = [] }",
+            "5:9: creative[0].audio: this audio has no media file; \
+             add `[[creative.audio.media]]` with `url` and `mime`",
+        ),
+        (
+            "audio = { title = 'x', duration = '30s', size = '640x360', \
+             media = [{ url = 'https://a.example/a.mp3', mime = 'audio/mpeg' }] }",
+            "5:42: creative[0].audio.size: `size` is no key of this table; \
+             known are `title`, `duration`, `media`, `companion`",
+        ),
+        (
+            "audio = { title = 'x', duration = '30s', media = [{ url = 'https://a.example/a.mp3', mime = 'audio/mpeg' }], \
+             companion = [{ size = '300x250', image = 'https://a.example/a.png' }] }",
+            "5:123: creative[0].audio.companion[0]: `mime` is missing; write for example `mime = \"image/png\"`",
+        ),
+        (
             "native = { desc = 'x' }",
             "5:10: creative[0].native: `title` is missing; write for example `title = \"A chair for life\"`",
         ),
         (
             "status = \"active\"",
-            "3:1: creative[0]: this creative has 0 of `banner`, `video` and `native`; give it exactly one",
+            "3:1: creative[0]: this creative has 0 of `banner`, `video`, `audio` and `native`; give it exactly one",
         ),
         (
             "languages = ['english']\nnative = { title = 'x' }",

@@ -1,7 +1,11 @@
 //! Markup as browsers, players and exchanges read it, and which creative fits which imp.
 
+#[path = "creative/audio.rs"]
+mod audio;
 #[path = "creative/banner.rs"]
 mod banner;
+#[path = "creative/companions.rs"]
+mod companions;
 #[path = "creative/native.rs"]
 mod native;
 #[path = "creative/video.rs"]
@@ -10,7 +14,7 @@ mod video;
 mod xml;
 
 use outbid::creative::{
-    BannerSpec, Fit, MediaFile, Misfit, NativeImage, NativeSpec, Template, Values, VideoSpec,
+    BannerSpec, Fit, LinearSpec, MediaFile, Misfit, NativeImage, NativeSpec, Template, Values,
 };
 use outbid::openrtb::request::{Banner, Imp, Ints, Native, NativeAsset, Request, Size, Span, Strs, Video};
 use outbid::openrtb::response::write_escaped;
@@ -24,7 +28,7 @@ const VALUES: Values = Values {
     native_assets: &[],
 };
 const CLICK: &str = "https://b.example/n/click?t=TOK-en_1";
-const IMPRESSION: &str = "https://b.example/n/imp?t=TOK-en_1&p=${AUCTION_PRICE}";
+const IMPRESSION: &str = "https://b.example/n/imp?t=TOK-en_1&p=${AUCTION_PRICE}&x=${AUCTION_MULTIPLIER}";
 
 #[test]
 fn insecure_creatives_do_not_fit_secure_imps() {
@@ -37,7 +41,7 @@ fn insecure_creatives_do_not_fit_secure_imps() {
     let media = |url: &str| {
         let mut spec = video_spec();
         spec.media[1].url = url.to_owned();
-        Template::video(spec)
+        Template::linear(spec)
     };
     let privacy = |url: &str| {
         Template::native(NativeSpec {
@@ -77,7 +81,8 @@ fn insecure_creatives_do_not_fit_secure_imps() {
 #[test]
 fn problems_of_a_creative_are_told_all_at_once() {
     assert_eq!(Template::banner(banner_spec("${CLICK_URL}")).problems(), [""; 0]);
-    assert_eq!(Template::video(video_spec()).problems(), [""; 0]);
+    assert_eq!(Template::linear(video_spec()).problems(), [""; 0]);
+    assert_eq!(Template::linear(audio_spec()).problems(), [""; 0]);
     assert_eq!(Template::native(native_spec()).problems(), [""; 0]);
     for (template, expected) in [
         (Template::banner(banner_spec("<b>")), &["no ${CLICK_URL}"][..]),
@@ -86,11 +91,11 @@ fn problems_of_a_creative_are_told_all_at_once() {
             &["empty", "0x0", "btype 0", "landing_url"],
         ),
         (
-            Template::video(VideoSpec::default()),
-            &["duration of 0", "0x0", "0 media files", "landing_url"],
+            Template::linear(LinearSpec::default()),
+            &["duration of 0", "0 media files", "landing_url"],
         ),
         (
-            Template::video(VideoSpec {
+            Template::linear(LinearSpec {
                 skip_after_s: Some(15),
                 ..video_spec()
             }),
@@ -190,7 +195,7 @@ fn banner_spec(html: &str) -> BannerSpec {
     }
 }
 
-fn video_spec() -> VideoSpec {
+fn video_spec() -> LinearSpec {
     let file = |url: &str, mime: &str, bitrate_kbps| MediaFile {
         url: url.to_owned(),
         mime: mime.to_owned(),
@@ -198,12 +203,11 @@ fn video_spec() -> VideoSpec {
         w: 640,
         h: 360,
     };
-    VideoSpec {
+    LinearSpec {
         creative_id: "cr-1".to_owned(),
         title: "Shoes & <socks>".to_owned(),
         duration_s: 15,
-        w: 640,
-        h: 360,
+        size: Some((640, 360)),
         skip_after_s: Some(5),
         media: vec![
             file("https://cdn.example/v.mp4?a=1&b=2", "video/mp4", 800),
@@ -211,8 +215,26 @@ fn video_spec() -> VideoSpec {
             file("https://cdn.example/v.webm", "video/webm", 0),
             file("https://cdn.example/v.m3u8", "application/x-mpegURL", 0),
         ],
+        companions: vec![],
         apis: vec![],
         landing_url: "https://shop.example/".to_owned(),
+    }
+}
+
+fn audio_spec() -> LinearSpec {
+    LinearSpec {
+        title: "Socks".to_owned(),
+        duration_s: 30,
+        size: None,
+        skip_after_s: None,
+        media: vec![MediaFile {
+            url: "https://cdn.example/a.mp3".to_owned(),
+            mime: "audio/mpeg".to_owned(),
+            bitrate_kbps: 128,
+            w: 0,
+            h: 0,
+        }],
+        ..video_spec()
     }
 }
 

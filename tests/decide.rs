@@ -11,8 +11,9 @@ mod stage;
 
 use golden::{NOW, base_request, describe};
 use many::Dice;
-use outbid::engine::Outcome;
+use outbid::engine::{Candidate, Outcome};
 use outbid::openrtb::request::Request;
+use outbid::openrtb::response::MarkupType;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
 use outbid::telemetry::Reason;
 use outbid::units::{Cpm, Nanos, Timestamp};
@@ -174,6 +175,53 @@ fn creatives_that_fit_are_shown_in_turn() {
 }
 
 #[test]
+fn of_several_formats_the_dearest_that_is_offered_is_bid_and_told() {
+    let mut stage = golden::stage(&[], &[], NOW);
+    let native = base_request("native")["imp"][0]["native"].clone();
+    let formats = [
+        (
+            "video",
+            MarkupType::Video,
+            base_request("video")["imp"][0]["video"].clone(),
+        ),
+        (
+            "audio",
+            MarkupType::Audio,
+            base_request("audio")["imp"][0]["audio"].clone(),
+        ),
+        ("native", MarkupType::Native, native),
+        ("banner", MarkupType::Banner, json!({"w": 300, "h": 250})),
+    ];
+    for offered in 1..1_u32 << formats.len() {
+        let is_offered = |format: usize| offered >> format & 1 == 1;
+        let mut body = base_request("banner");
+        body["imp"] = json!([{"id": "1"}]);
+        for (_, (key, _, object)) in (0..).zip(&formats).filter(|(format, _)| is_offered(*format)) {
+            body["imp"][0][*key] = object.clone();
+        }
+        with_request(&body.to_string(), |request| stage.decide(request, AT)).expect("a sound request");
+        let markup = |candidate: &Candidate| {
+            let item = &stage.snapshot.campaigns.line_items()[candidate.line_item as usize];
+            let creative = item.creatives[usize::from(candidate.creative)];
+            stage.snapshot.templates[creative as usize].markup_type()
+        };
+        let scored: Vec<_> = stage.scratch.candidates.iter().map(markup).collect();
+        let dearest_first: Vec<_> = (0..formats.len())
+            .filter(|f| is_offered(*f))
+            .map(|f| formats[f].1)
+            .collect();
+        assert_eq!(scored, dearest_first, "{offered:04b}");
+        let bids: Vec<_> = stage
+            .scratch
+            .bids
+            .iter()
+            .map(|bid| markup(&bid.candidate))
+            .collect();
+        assert_eq!(bids, dearest_first[..1], "{offered:04b}");
+    }
+}
+
+#[test]
 fn released_money_is_free_again() {
     let mut stage = golden::stage(&[], &[(CAMPAIGN, "daily = 100.00", "daily = 0.002")], NOW);
     let body = base_request("banner").to_string();
@@ -294,7 +342,7 @@ proptest! {
         let mut stage = golden::stage(&[], &[], NOW);
         let mut dice = Dice(seed);
         for _ in 0..60 {
-            let base = dice.one_of(&["banner", "video", "native", "two-imps"]).to_owned();
+            let base = dice.one_of(&["banner", "video", "audio", "native", "two-imps"]).to_owned();
             let body = odd(base_request(&base).to_string(), &mut dice, 6);
             let kept = with_request(&body, |request| {
                 let outcome = stage.decide(request, AT);
@@ -315,7 +363,7 @@ fn odd(body: String, dice: &mut Dice, changes: u64) -> String {
 }
 
 fn change(value: &mut Value, dice: &mut Dice) {
-    const KEYS: [&str; 24] = [
+    const KEYS: [&str; 26] = [
         "bidfloor",
         "bidfloorcur",
         "at",
@@ -340,6 +388,8 @@ fn change(value: &mut Value, dice: &mut Dice) {
         "mincpmpersec",
         "private_auction",
         "deals",
+        "qty",
+        "dt",
     ];
     match value {
         Value::Object(fields) if dice.percent(80) && !fields.is_empty() => {
@@ -360,7 +410,7 @@ fn change(value: &mut Value, dice: &mut Dice) {
 }
 
 fn odd_value(dice: &mut Dice) -> Value {
-    match dice.below(14) {
+    match dice.below(15) {
         0 => Value::Null,
         1 => json!(-1),
         2 => json!(0),
@@ -376,6 +426,7 @@ fn odd_value(dice: &mut Dice) -> Value {
         }
         11 => json!([{"mindur": 1, "maxdur": 30, "bidfloor": 1.0}]),
         12 => json!({"deals": [{"id": "deal-2"}]}),
+        13 => json!({"multiplier": dice.below(4000) as f64 / 100.0}),
         _ => json!("ü\u{0}\u{ffff}"),
     }
 }

@@ -138,10 +138,13 @@ fn what_a_request_cannot_do_without_is_required() {
         (r#""video":{"mimes":[]}"#, "`imp.video.mimes` is missing…"),
         (r#""video":{"mimes":[""]}"#, "`imp.video.mimes` is missing…"),
         (r#""video":{"mimes":{}}"#, "`imp.video.mimes` cannot be used…"),
+        (r#""audio":{}"#, "`imp.audio.mimes` is missing…"),
+        (r#""audio":{"mimes":[]}"#, "`imp.audio.mimes` is missing…"),
+        (r#""audio":{"mimes":{}}"#, "`imp.audio.mimes` cannot be used…"),
         (r#""native":{}"#, "`imp.native.request` is missing…"),
         (r#""native":{"request":""}"#, "`imp.native.request` is missing…"),
         (r#""native":{"request":null}"#, "`imp.native.request` is missing…"),
-        (r#""video":null,"native":null"#, "r"),
+        (r#""video":null,"audio":null,"native":null"#, "r"),
     ] {
         check_imp(fields, id, expected);
     }
@@ -193,6 +196,14 @@ fn money_is_exact_or_refused() {
         (
             r#""video":{"mimes":["a/b"],"durfloors":[{"bidfloor":1e9}]}"#,
             "imp.video.durfloors.bidfloor",
+        ),
+        (
+            r#""audio":{"mimes":["a/b"],"mincpmpersec":-1}"#,
+            "imp.audio.mincpmpersec",
+        ),
+        (
+            r#""audio":{"mimes":["a/b"],"durfloors":[{"bidfloor":1e9}]}"#,
+            "imp.audio.durfloors.bidfloor",
         ),
         (r#""qty":{"multiplier":-1}"#, "imp.qty.multiplier"),
     ] {
@@ -595,13 +606,13 @@ fn deals_are_read_with_their_own_currency_and_lists() {
 fn exact_durations_win_over_a_range() {
     let durations: Read = |request| {
         let video = request.imps[0].video.unwrap();
-        let exact = request.ints(video.rqddurs);
+        let exact = request.ints(video.spot.rqddurs);
         format!(
             "{} {:?} {:?} {:?}",
-            video.min_duration_s,
-            video.max_duration_s,
+            video.spot.min_duration_s,
+            video.spot.max_duration_s,
             exact,
-            request.ints(video.protocols)
+            request.ints(video.spot.protocols)
         )
     };
     for (fields, expected) in [
@@ -620,6 +631,79 @@ fn exact_durations_win_over_a_range() {
             expected,
         );
     }
+}
+
+#[test]
+fn an_audio_is_read_in_the_words_of_a_video() {
+    let audio: Read = |request| {
+        let audio = request.imps[0].audio.unwrap();
+        let spot = audio.spot;
+        let pod = (
+            spot.pod_id,
+            spot.pod_seq,
+            spot.slot_in_pod,
+            spot.pod_duration_s,
+            spot.max_seq,
+        );
+        format!(
+            "{:?} {}..{:?} {:?} {:?} {:?} {pod:?} {:?} {:?}",
+            request.strs(spot.mimes),
+            spot.min_duration_s,
+            spot.max_duration_s,
+            spot.start_delay,
+            (audio.feed, audio.stitched, audio.nvol),
+            request.ints(spot.battr),
+            spot.min_cpm_per_sec,
+            request.dur_floors(spot.dur_floors).len(),
+        )
+    };
+    check_imp(
+        r#""audio":{"mimes":["audio/mpeg"],"minduration":"5","maxduration":30.0,"startdelay":-1,"feed":3,"stitched":1,
+        "nvol":2,"battr":[16],"podid":7,"podseq":-1,"slotinpod":2,"poddur":90,"maxseq":4,"mincpmpersec":0.5,
+        "durfloors":[{"mindur":5,"bidfloor":1}]}"#,
+        audio,
+        r#"["audio/mpeg"] 5..Some(30) Some(-1) (Some(3), Some(true), Some(2)) [16] (Some("7"), -1, 2, Some(90), Some(4)) Some(Cpm(500000)) 1"#,
+    );
+}
+
+#[test]
+fn companions_are_banners_of_their_own() {
+    let companions: Read = |request| {
+        let imp = &request.imps[0];
+        let spot = imp
+            .video
+            .map(|video| video.spot)
+            .or(imp.audio.map(|audio| audio.spot))
+            .unwrap();
+        let one = |companion: &outbid::openrtb::request::Companion| {
+            let banner = &companion.banner;
+            let size = request.sizes(banner)[0];
+            let battr = request.ints(banner.battr);
+            format!("{}x{} {battr:?} {:?}", size.w, size.h, companion.end_card)
+        };
+        let all: Vec<_> = request.companions(&spot).iter().map(one).collect();
+        format!("{} {:?}", all.join(", "), request.ints(spot.companion_types))
+    };
+    const LIST: &str = r#"[{"w":300,"h":250,"battr":[13],"vcm":1},{"format":[{"w":728,"h":90}],"vcm":0},7,{"w":1,"h":1,"vcm":9}]"#;
+    let expected = "300x250 [13] Some(true), 728x90 [] Some(false), 1x1 [] None";
+    for object in ["video", "audio"] {
+        check_imp(
+            &format!(r#""{object}":{{"mimes":["a/b"],"companionad":{LIST},"companiontype":[1,2]}}"#),
+            companions,
+            &format!("{expected} [1, 2]"),
+        );
+    }
+    // As it stood before version 2.3: an object around the list.
+    check_imp(
+        &format!(r#""video":{{"mimes":["a/b"],"companionad":{{"banner":{LIST}}}}}"#),
+        companions,
+        &format!("{expected} []"),
+    );
+    check_imp(
+        r#""video":{"mimes":["a/b"],"companionad":[{"battr":["x"]}]}"#,
+        companions,
+        "`companionad.battr` cannot be used…",
+    );
 }
 
 #[test]
@@ -841,6 +925,8 @@ fn any_key() -> impl Strategy<Value = String> {
         "regs",
         "banner",
         "video",
+        "audio",
+        "companionad",
         "native",
         "format",
         "w",

@@ -7,7 +7,7 @@ use outbid::openrtb::response::{
     BidFields, Dsa, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
     write_price, write_string,
 };
-use outbid::units::{BidId, Cpm, Currency};
+use outbid::units::{BidId, Cpm, Currency, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -93,8 +93,8 @@ fn every_field_stands_under_its_openrtb_name() {
     };
     let expected = json!({
         "id": "000100000002000000000003", "impid": "i", "price": 2, "adm": "<VAST/>", "mtype": 2,
-        "nurl": "https://b.example/n/win?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}",
-        "burl": "https://b.example/n/bill?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+        "nurl": "https://b.example/n/win?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+        "burl": "https://b.example/n/bill?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}",
         "lurl": "https://b.example/n/loss?t=T&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=${AUCTION_CURRENCY}",
         "adid": "ad", "adomain": ["a.example", "b.example"], "bundle": "com.app", "cid": "camp", "crid": "cr",
         "cat": ["IAB1"], "cattax": 6, "attr": [6, 13, 16], "apis": [7], "language": "en", "protocol": 13,
@@ -216,6 +216,7 @@ fn a_notice_comes_back_with_what_the_exchange_put_in() {
             Macro::Currency => Some("EUR"),
             Macro::Loss => Some("102"),
             Macro::Multiplier => Some("1.5"),
+            Macro::ImpTimestamp => Some("1772452800000"),
             _ => None,
         });
         let (path, query) = url
@@ -241,7 +242,11 @@ fn a_notice_comes_back_with_what_the_exchange_put_in() {
         assert_eq!(query.loss, (notice == Notice::Loss).then_some(102));
         assert_eq!(
             query.multiplier_micros,
-            (notice == Notice::Bill).then_some(1_500_000)
+            (notice != Notice::Loss).then_some(1_500_000)
+        );
+        assert_eq!(
+            query.shown_at,
+            (notice == Notice::Bill).then_some(Timestamp(1_772_452_800_000))
         );
     }
 }

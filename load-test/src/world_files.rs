@@ -95,14 +95,22 @@ fn write_row(file: &mut impl Write, row: &Row, ad: &AdLine, weight: f64) -> std:
     )
 }
 
+/// Audio ads are left out: the world has no audio traffic.
 fn read_ads(path: &Path) -> Result<(Vec<AdLine>, Vec<AdChoice>), Error> {
     let mut lines = Vec::new();
     let mut choices = Vec::new();
     for (at, text) in read_lines(path).map_err(Error::Usage)?.iter().enumerate() {
         let place = |error: String| Error::Usage(format!("{}:{}: {error}", path.display(), at + 1));
         let line: AdLine = serde_json::from_str(text).map_err(|error| place(error.to_string()))?;
-        let format = Format::parse(&line.format)
-            .ok_or_else(|| place(format!("format {:?}: banner, video or native", line.format)))?;
+        if line.format == "audio" {
+            continue;
+        }
+        let format = Format::parse(&line.format).ok_or_else(|| {
+            place(format!(
+                "format {:?}: banner, video, audio or native",
+                line.format
+            ))
+        })?;
         let (domain, categories) = (line.domain.clone(), line.cat.clone());
         choices.push(AdChoice {
             domain,

@@ -121,7 +121,7 @@ pub fn example(snapshot: &Snapshot) -> Option<Example> {
     let (w, h) = banners
         .filter_map(|format| match format {
             Format::Banner { w, h } => Some((*w, *h)),
-            Format::Video | Format::Native => None,
+            Format::Video | Format::Audio | Format::Native => None,
         })
         .next()?;
     Some(Example {

@@ -7,20 +7,16 @@ use super::exchange::APPROVALS;
 use super::files::Folder;
 use super::layers::Layers;
 use super::names::{Names, resolve};
-use super::native;
 use super::problem::Report;
-use super::quantity;
-use crate::store::campaigns::definition::{
-    Ad, Advertiser, Approval, BannerAd, Creative, MediaFile, Status, VideoAd,
-};
+use super::{linear, native, quantity};
+use crate::store::campaigns::definition::{Ad, Advertiser, Approval, BannerAd, Creative, Status};
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use std::time::Duration;
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "advertiser", "status", "landing_url", "domains", "categories", "cattax", "attributes", "apis", "languages",
-    "valid", "bundle", "approvals", "ai_generated", "id", "banner", "video", "native",
+    "valid", "bundle", "approvals", "ai_generated", "id", "banner", "video", "audio", "native",
 ];
 pub(super) const FILE_KEYS: &[&str] = &[
     "advertiser",
@@ -39,8 +35,6 @@ pub(super) const FILE_KEYS: &[&str] = &[
     "creative",
 ];
 pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype"];
-pub(super) const VIDEO_KEYS: &[&str] = &["title", "duration", "size", "skip_after", "media"];
-pub(super) const MEDIA_KEYS: &[&str] = &["url", "mime", "bitrate_kbps", "size"];
 
 /// AdCOM markup types of banners.
 const BANNER_TYPES: &[(&str, u32)] = &[("text", 1), ("image", 2), ("script", 3), ("iframe", 4)];
@@ -189,20 +183,31 @@ fn approvals(levels: &Layers<'_>, exchanges: &[&str]) -> Vec<(String, Approval)>
 
 /// The ads of one `[[creative]]` with the suffix of their ids; empty where it is unusable.
 fn read_ads(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
-    let formats = ["banner", "video", "native"];
+    let formats = ["banner", "video", "audio", "native"];
     let given: Vec<&str> = formats
         .into_iter()
         .filter(|key| table.get(key).is_some())
         .collect();
     match given[..] {
-        ["banner"] => table
-            .table("banner", BANNER_KEYS)
-            .map_or_else(Vec::new, |t| banners(&t, folder)),
+        ["banner"] => {
+            let ads = table
+                .table("banner", BANNER_KEYS)
+                .map_or_else(Vec::new, |t| banners(&t, folder));
+            ads.into_iter()
+                .map(|(suffix, ad)| (suffix, Ad::Banner(ad)))
+                .collect()
+        }
         ["video"] => alone(
             table
-                .table("video", VIDEO_KEYS)
-                .and_then(|t| video(&t))
+                .table("video", linear::VIDEO_KEYS)
+                .and_then(|t| linear::video(&t, folder))
                 .map(Ad::Video),
+        ),
+        ["audio"] => alone(
+            table
+                .table("audio", linear::AUDIO_KEYS)
+                .and_then(|t| linear::audio(&t, folder))
+                .map(Ad::Audio),
         ),
         ["native"] => alone(
             table
@@ -212,7 +217,7 @@ fn read_ads(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
         ),
         _ => {
             let what = format!(
-                "this creative has {} of `banner`, `video` and `native`",
+                "this creative has {} of `banner`, `video`, `audio` and `native`",
                 given.len()
             );
             table.problem(&what, "give it exactly one");
@@ -225,7 +230,8 @@ fn alone(ad: Option<Ad>) -> Vec<(String, Ad)> {
     ad.map(|ad| (String::new(), ad)).into_iter().collect()
 }
 
-fn banners(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
+/// Markup in each of its sizes, with the suffix that tells them apart.
+pub(super) fn banners(table: &Table<'_>, folder: &Folder) -> Vec<(String, BannerAd)> {
     let html = markup(table, folder);
     let btype = table.read("btype", 2, |n| n.choice(BANNER_TYPES));
     let sizes = sizes(table);
@@ -234,7 +240,7 @@ fn banners(table: &Table<'_>, folder: &Folder) -> Vec<(String, Ad)> {
         let html = html
             .replace("${WIDTH}", &w.to_string())
             .replace("${HEIGHT}", &h.to_string());
-        (suffix, Ad::Banner(BannerAd { w, h, html, btype }))
+        (suffix, BannerAd { w, h, html, btype })
     };
     sizes.into_iter().map(banner).collect()
 }
@@ -299,58 +305,7 @@ fn markup(table: &Table<'_>, folder: &Folder) -> Option<String> {
     Some(html)
 }
 
-fn video(table: &Table<'_>) -> Option<VideoAd> {
-    let duration = table.need("duration", "duration = \"15s\"");
-    let duration =
-        duration.and_then(|n| quantity::duration(&n, Duration::from_secs(1)..=Duration::from_secs(600)));
-    let title = table.need("title", "title = \"Spring\"").and_then(|n| n.name());
-    let size = table
-        .need("size", "size = \"1280x720\"")
-        .and_then(|n| quantity::size(&n));
-    let skip = table.maybe("skip_after", |n| {
-        quantity::duration(n, Duration::ZERO..=Duration::from_secs(600))
-    });
-    let media: Vec<MediaFile> = table
-        .tables("media", MEDIA_KEYS)
-        .iter()
-        .filter_map(|m| media_file(m, size))
-        .collect();
-    if table
-        .get("media")
-        .is_none_or(|node| node.value().as_array().is_some_and(|list| list.is_empty()))
-    {
-        table.problem(
-            "this video has no media file",
-            "add `[[creative.video.media]]` with `url` and `mime`",
-        );
-    }
-    let (duration_s, (w, h)) = (duration?.as_secs() as u32, size?);
-    Some(VideoAd {
-        title: title?,
-        duration_s,
-        w,
-        h,
-        skip_after_s: skip.map(|d| d.as_secs() as u32),
-        media,
-    })
-}
-
-fn media_file(table: &Table<'_>, of_video: Option<(u32, u32)>) -> Option<MediaFile> {
-    let url = table.need("url", "url = \"https://cdn.example/a.mp4\"");
-    let mime = table.need("mime", "mime = \"video/mp4\"");
-    let bitrate_kbps = table.read("bitrate_kbps", 1000, |n| n.integer(1..=1_000_000));
-    let (w, h) = table.maybe("size", quantity::size).or(of_video)?;
-    let url = secure_url(&url?)?;
-    Some(MediaFile {
-        url,
-        mime: mime_type(&mime?)?,
-        bitrate_kbps,
-        w,
-        h,
-    })
-}
-
-fn mime_type(node: &Node<'_>) -> Option<String> {
+pub(super) fn mime_type(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     let part = |s: &str| {
         !s.is_empty()

@@ -76,7 +76,11 @@ impl Effective<'_> {
     fn creative(&self, creative: &Creative) -> Value {
         let format = match &creative.ad {
             Ad::Banner(banner) => format!("banner {}x{}", banner.w, banner.h),
-            Ad::Video(video) => format!("video {}x{} {}s", video.w, video.h, video.duration_s),
+            Ad::Video(ad) => {
+                let (w, h) = ad.size.unwrap_or_default();
+                format!("video {w}x{h} {}s", ad.duration_s)
+            }
+            Ad::Audio(ad) => format!("audio {}s", ad.duration_s),
             Ad::Native(_) => "native".to_owned(),
         };
         compact(json!({
@@ -218,9 +222,12 @@ fn targeting(t: &Targeting) -> Value {
         keys.insert("hours".into(), json!(hours::show(t.hours)));
     }
     put(&mut keys, "exchange", &t.exchange);
+    put(&mut keys, "channel", &t.channel);
     put(&mut keys, "site", &t.site);
     put(&mut keys, "app", &t.app);
     put(&mut keys, "bundle", &t.bundle);
+    put(&mut keys, "dooh", &t.dooh);
+    put(&mut keys, "venue", &t.venue);
     put(&mut keys, "publisher", &t.publisher);
     put(&mut keys, "placement", &t.placement);
     put(&mut keys, "category", &t.category);
@@ -229,6 +236,7 @@ fn targeting(t: &Targeting) -> Value {
     keys.insert("instl".into(), json!(t.instl));
     keys.insert("rewarded".into(), json!(t.rewarded));
     put(&mut keys, "video_placement", &t.video_placement);
+    put(&mut keys, "audio_feed", &t.audio_feed);
     put(&mut keys, "deal", &t.deal);
     put_with(&mut keys, "ip", &t.ip, |range| {
         json!(format!("{}-{}", range.first, range.last))

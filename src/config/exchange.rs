@@ -33,6 +33,8 @@ pub(super) const KEYS: &[&str] = &[
     "supply",
 ];
 
+pub(super) const EXPIRY_KEYS: &[&str] = &["banner", "video", "audio", "native", "interstitial", "dooh"];
+
 pub(super) const PRICE_KEYS: &[&str] = &["encryption_file", "integrity_file"];
 
 pub(super) const APPROVALS: &[(&str, Approval)] = &[
@@ -71,7 +73,7 @@ pub(super) fn read(
     check_name(&table);
     let auth = table.table("auth", &["bearer_file", "bearer_env"]);
     let exp = table
-        .table("exp", &["banner", "video", "native"])
+        .table("exp", EXPIRY_KEYS)
         .unwrap_or_else(|| Table::empty(&table));
     let ms = |key, default| table.read(key, default, |n| milliseconds(n, 10_000));
     let expiry = |key, default_s| exp.read(key, default_s, |n| seconds(n, 10));
@@ -100,7 +102,10 @@ pub(super) fn read(
         default_approval: table.read("approval", Approval::Approved, |n| n.choice(APPROVALS)),
         exp_banner_s: expiry("banner", 300),
         exp_video_s: expiry("video", 1800),
+        exp_audio_s: expiry("audio", 1800),
         exp_native_s: expiry("native", 600),
+        exp_interstitial_s: expiry("interstitial", 1800),
+        exp_dooh_s: expiry("dooh", 7200),
         win_hold_s: table.read("win_hold", 60, |n| seconds(n, 1)),
     }
 }

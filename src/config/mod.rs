@@ -31,6 +31,7 @@ mod files;
 mod hours;
 mod layers;
 mod line_item;
+mod linear;
 mod models;
 mod money;
 mod names;
@@ -290,13 +291,17 @@ mod tests {
             policy::RULE_KEYS,
             policy::SIGNAL_KEYS,
             exchange::KEYS,
+            exchange::EXPIRY_KEYS,
             exchange::PRICE_KEYS,
             supply::KEYS,
             advertiser::KEYS,
             creative::KEYS,
             creative::BANNER_KEYS,
-            creative::VIDEO_KEYS,
-            creative::MEDIA_KEYS,
+            linear::VIDEO_KEYS,
+            linear::VIDEO_MEDIA_KEYS,
+            linear::AUDIO_KEYS,
+            linear::AUDIO_MEDIA_KEYS,
+            linear::COMPANION_KEYS,
             native::KEYS,
             campaign::KEYS,
             campaign::BUDGET_KEYS,

@@ -14,10 +14,11 @@ pub(super) const KEYS: &[&str] = &[
     "radius", "not_radius", "device_type", "not_device_type", "make", "not_make", "model", "not_model",
     "os", "not_os", "os_version", "browser", "not_browser", "language", "not_language",
     "connection", "not_connection", "carrier", "not_carrier", "hours", "not_hours",
-    "exchange", "not_exchange", "site", "not_site", "app", "not_app", "bundle", "not_bundle",
+    "exchange", "not_exchange", "channel", "not_channel", "site", "not_site", "app", "not_app", "bundle", "not_bundle",
+    "dooh", "not_dooh", "venue", "not_venue",
     "publisher", "not_publisher", "placement", "not_placement", "category", "not_category",
     "keyword", "not_keyword", "position", "not_position", "instl", "rewarded",
-    "video_placement", "not_video_placement", "deal", "not_deal", "ip", "not_ip", "signal", "not_signal", "audience",
+    "video_placement", "not_video_placement", "audio_feed", "not_audio_feed", "deal", "not_deal", "ip", "not_ip", "signal", "not_signal", "audience",
 ];
 
 /// AdCOM device types.
@@ -59,6 +60,19 @@ const VIDEO_PLACEMENTS: &[(&str, u32)] = &[
     ("standalone", 4),
 ];
 
+/// AdCOM feed types.
+const AUDIO_FEEDS: &[(&str, u32)] = &[
+    ("music", 1),
+    ("broadcast", 2),
+    ("podcast", 3),
+    ("catch-up", 4),
+    ("web-radio", 5),
+    ("game", 6),
+    ("speech", 7),
+];
+/// Codes of [`ChannelKind`](crate::openrtb::request::ChannelKind).
+const CHANNELS: &[(&str, u32)] = &[("site", 1), ("app", 2), ("dooh", 3)];
+
 /// Targeting of the levels in `tables`; `exchanges` are the names that exist.
 pub(super) fn read(tables: &Layers<'_>, exchanges: &[&str]) -> Targeting {
     let text = |key| terms(tables, key, |n| n.name());
@@ -80,9 +94,12 @@ pub(super) fn read(tables: &Layers<'_>, exchanges: &[&str]) -> Targeting {
         carrier: text("carrier"),
         hours: hours_of(tables),
         exchange: terms(tables, "exchange", |n| known_exchange(n, exchanges)),
+        channel: terms(tables, "channel", |n| n.choice(CHANNELS)),
         site: terms(tables, "site", quantity::domain),
         app: text("app"),
         bundle: text("bundle"),
+        dooh: text("dooh"),
+        venue: text("venue"),
         publisher: text("publisher"),
         placement: text("placement"),
         category: text("category"),
@@ -91,6 +108,7 @@ pub(super) fn read(tables: &Layers<'_>, exchanges: &[&str]) -> Targeting {
         instl: tables.maybe("instl", Node::boolean),
         rewarded: tables.maybe("rewarded", Node::boolean),
         video_placement: code("video_placement", VIDEO_PLACEMENTS),
+        audio_feed: code("audio_feed", AUDIO_FEEDS),
         deal: text("deal"),
         ip: terms(tables, "ip", quantity::ip_range),
         signal: terms(tables, "signal", signal),

@@ -7,7 +7,7 @@ use crate::openrtb::request::{Banner, Request, Size};
 
 const CLICK_SLOT: &str = "${CLICK_URL}";
 const LANDING_SLOT: &str = "${LANDING_URL}";
-const IMPRESSION_SLOT: &str = "${IMPRESSION_URL}";
+const IMPRESSION_SLOT: &str = BannerSpec::IMPRESSION_SLOT;
 
 /// What a banner template is made from.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,10 @@ pub struct BannerSpec {
     /// AdCOM API frameworks that the markup needs.
     pub apis: Vec<u32>,
     pub landing_url: String,
+}
+
+impl BannerSpec {
+    pub(super) const IMPRESSION_SLOT: &'static str = "${IMPRESSION_URL}";
 }
 
 #[derive(Clone, Debug)]
@@ -104,32 +108,29 @@ impl BannerTemplate {
 
     /// The flex ratio that matches, `Some(None)` for an exact size (which goes first), `None` for no match.
     fn match_size(&self, sizes: &[Size]) -> Option<Option<(u32, u32)>> {
-        if sizes.is_empty() || sizes.iter().any(|size| self.is_exactly(size)) {
+        let (w, h) = (self.spec.w, self.spec.h);
+        let is_fixed = |size: &&Size| !size.is_flexible();
+        if sizes.is_empty() || sizes.iter().filter(is_fixed).any(|size| size.takes(w, h)) {
             return Some(None);
         }
-        let flex = sizes.iter().find(|size| self.is_in_ratio(size))?;
+        let flex = sizes.iter().find(|size| size.takes(w, h))?;
         Some(Some((flex.wratio, flex.hratio)))
-    }
-
-    /// A size of 0 is one that could not be read: it fits nothing.
-    fn is_exactly(&self, size: &Size) -> bool {
-        (size.w, size.h) == (self.spec.w, self.spec.h)
-    }
-
-    /// The height is the ratio's to the pixel. Section 3.2.10.
-    fn is_in_ratio(&self, size: &Size) -> bool {
-        if size.wratio == 0 || size.hratio == 0 || self.spec.w < size.wmin {
-            return false;
-        }
-        let across = u64::from(self.spec.h) * u64::from(size.wratio);
-        let down = u64::from(self.spec.w) * u64::from(size.hratio);
-        across.abs_diff(down) < u64::from(size.wratio)
     }
 }
 
 fn compile_html(spec: &BannerSpec) -> Pieces {
     let mut markup = Builder::default();
-    let mut rest = spec.html.as_str();
+    write_html(&mut markup, &spec.html, &spec.landing_url);
+    if !spec.html.contains(IMPRESSION_SLOT) {
+        markup.text(r#"<img src=""#).notice(Notice::Impression);
+        markup.text(r#"" width="1" height="1" alt="" style="display:none">"#);
+    }
+    markup.build()
+}
+
+/// People's HTML with its slots filled.
+pub(super) fn write_html(markup: &mut Builder, html: &str, landing_url: &str) {
+    let mut rest = html;
     while let Some(start) = rest.find("${") {
         let (before, at) = rest.split_at(start);
         markup.text(before);
@@ -137,7 +138,7 @@ fn compile_html(spec: &BannerSpec) -> Pieces {
             markup.click();
             after
         } else if let Some(after) = at.strip_prefix(LANDING_SLOT) {
-            markup.url(&spec.landing_url);
+            markup.url(landing_url);
             after
         } else if let Some(after) = at.strip_prefix(IMPRESSION_SLOT) {
             markup.notice(Notice::Impression);
@@ -148,16 +149,11 @@ fn compile_html(spec: &BannerSpec) -> Pieces {
         };
     }
     markup.text(rest);
-    if !spec.html.contains(IMPRESSION_SLOT) {
-        markup.text(r#"<img src=""#).notice(Notice::Impression);
-        markup.text(r#"" width="1" height="1" alt="" style="display:none">"#);
-    }
-    markup.build()
 }
 
 /// A list that names only images (or Flash) speaks of what the markup may show: live traffic sends
 /// `["image/gif", "image/jpeg"]` and takes HTML. A list that names a kind of markup must name ours.
-fn accepts_markup(mimes: &[&str], btype: u32) -> bool {
+pub(super) fn accepts_markup(mimes: &[&str], btype: u32) -> bool {
     const JAVASCRIPT: u32 = 3;
     let is = |mime: &str, any: &[&str]| any.iter().any(|known| mime.eq_ignore_ascii_case(known));
     let is_html = |mime: &str| is(mime, &["text/html", "application/xhtml+xml"]);

@@ -5,18 +5,20 @@
 //! not printable ASCII are percent-encoded, so that it can end neither an attribute nor a CDATA section nor a string.
 
 mod banner;
+mod companion;
+mod linear;
 mod misfit;
 mod native;
 mod pieces;
 mod url;
 mod vast;
-mod video;
 
 pub use banner::{BannerFit, BannerSpec, BannerTemplate};
+pub use companion::{CompanionContent, CompanionSpec, Companions};
+pub use linear::{LinearFit, LinearSpec, LinearTemplate, MediaFile};
 pub use misfit::Misfit;
 pub use native::{NativeFit, NativeImage, NativeSpec, NativeTemplate};
 pub use vast::{VastVersion, vast_version};
-pub use video::{MediaFile, VideoFit, VideoSpec, VideoTemplate};
 
 use crate::openrtb::request::{Imp, NativeAsset, Request};
 use crate::openrtb::response::MarkupType;
@@ -27,7 +29,8 @@ use pieces::Out;
 #[derive(Clone, Debug)]
 pub enum Template {
     Banner(BannerTemplate),
-    Video(VideoTemplate),
+    Video(LinearTemplate),
+    Audio(LinearTemplate),
     Native(NativeTemplate),
 }
 
@@ -41,7 +44,7 @@ pub struct Values<'a> {
     pub bid_id: BidId,
     /// Stands in front of our click URL, so that the exchange counts clicks too.
     pub click_macro: Option<ClickMacro<'a>>,
-    /// What the imp asks for: `request.native_assets(&native)`. Empty for banner and video.
+    /// What the imp asks for: `request.native_assets(&native)`. Empty for all but native.
     pub native_assets: &'a [NativeAsset],
 }
 
@@ -57,7 +60,8 @@ pub struct ClickMacro<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     Banner(BannerFit),
-    Video(VideoFit),
+    Video(LinearFit),
+    Audio(LinearFit),
     Native(NativeFit),
 }
 
@@ -66,8 +70,14 @@ impl Template {
         Template::Banner(BannerTemplate::compile(spec))
     }
 
-    pub fn video(spec: VideoSpec) -> Template {
-        Template::Video(VideoTemplate::compile(spec))
+    /// Of a video where the spec has a picture, else of an audio ad.
+    pub fn linear(spec: LinearSpec) -> Template {
+        let template = if spec.size.is_some() {
+            Template::Video
+        } else {
+            Template::Audio
+        };
+        template(LinearTemplate::compile(spec))
     }
 
     pub fn native(spec: NativeSpec) -> Template {
@@ -78,7 +88,7 @@ impl Template {
     pub fn problems(&self) -> Vec<String> {
         match self {
             Template::Banner(banner) => banner.problems(),
-            Template::Video(video) => video.problems(),
+            Template::Video(ad) | Template::Audio(ad) => ad.problems(),
             Template::Native(native) => native.problems(),
         }
     }
@@ -88,7 +98,7 @@ impl Template {
     pub fn secure(&self) -> bool {
         match self {
             Template::Banner(banner) => banner.secure(),
-            Template::Video(video) => video.secure(),
+            Template::Video(ad) | Template::Audio(ad) => ad.secure(),
             Template::Native(native) => native.secure(),
         }
     }
@@ -97,21 +107,35 @@ impl Template {
         match self {
             Template::Banner(_) => MarkupType::Banner,
             Template::Video(_) => MarkupType::Video,
+            Template::Audio(_) => MarkupType::Audio,
             Template::Native(_) => MarkupType::Native,
         }
     }
 
     /// Whether the creative can be shown in this imp. Blocked attributes, categories and the like are not asked here:
-    /// they do not depend on the markup.
+    /// they do not depend on the markup. Of the formats that an imp offers, an ad answers its own (section 3.2.4).
     pub fn fits(&self, imp: &Imp, request: &Request) -> Result<Fit, Misfit> {
-        if imp.secure == Some(true) && !self.secure() {
+        let secure = imp.secure == Some(true);
+        if secure && !self.secure() {
             return Err(Misfit::NotSecure);
         }
-        match (self, &imp.banner, &imp.video, &imp.native) {
-            (Template::Banner(ad), Some(banner), _, _) => ad.fits(banner, request).map(Fit::Banner),
-            (Template::Video(ad), _, Some(video), _) => ad.fits(video, request).map(Fit::Video),
-            (Template::Native(ad), _, _, Some(native)) => ad.fits(native, request).map(Fit::Native),
-            _ => Err(Misfit::Format),
+        match self {
+            Template::Banner(ad) => {
+                let banner = imp.banner.as_ref().ok_or(Misfit::Format)?;
+                ad.fits(banner, request).map(Fit::Banner)
+            }
+            Template::Video(ad) => {
+                let video = imp.video.as_ref().ok_or(Misfit::Format)?;
+                ad.fits_video(video, secure, request).map(Fit::Video)
+            }
+            Template::Audio(ad) => {
+                let audio = imp.audio.as_ref().ok_or(Misfit::Format)?;
+                ad.fits_audio(audio, secure, request).map(Fit::Audio)
+            }
+            Template::Native(ad) => {
+                let native = imp.native.as_ref().ok_or(Misfit::Format)?;
+                ad.fits(native, request).map(Fit::Native)
+            }
         }
     }
 
@@ -128,7 +152,9 @@ impl Template {
     fn write(&self, fit: &Fit, values: &Values, out: &mut Out) {
         match (self, fit) {
             (Template::Banner(ad), Fit::Banner(_)) => ad.write(values, out),
-            (Template::Video(ad), Fit::Video(fit)) => ad.write(fit, values, out),
+            (Template::Video(ad), Fit::Video(fit)) | (Template::Audio(ad), Fit::Audio(fit)) => {
+                ad.write(fit, values, out);
+            }
             (Template::Native(ad), Fit::Native(fit)) => ad.write(fit, values, out),
             _ => debug_assert!(false, "a fit of another format"),
         }
@@ -136,12 +162,11 @@ impl Template {
 }
 
 impl Fit {
-    /// `bid.w` and `bid.h`; native ads have none.
+    /// `bid.w` and `bid.h`; native and audio ads have none.
     pub fn size(&self) -> Option<(u32, u32)> {
         match self {
             Fit::Banner(banner) => Some(banner.size),
-            Fit::Video(video) => Some(video.size),
-            Fit::Native(_) => None,
+            _ => self.linear()?.size,
         }
     }
 
@@ -155,25 +180,23 @@ impl Fit {
 
     /// `bid.protocol`.
     pub fn protocol(&self) -> Option<u32> {
-        match self {
-            Fit::Video(video) => Some(video.version.protocol()),
-            _ => None,
-        }
+        Some(self.linear()?.version.protocol())
     }
 
     /// `bid.dur`.
     pub fn duration_s(&self) -> Option<u32> {
-        match self {
-            Fit::Video(video) => Some(video.duration_s),
-            _ => None,
-        }
+        Some(self.linear()?.duration_s)
     }
 
     /// The creative attribute that the rendering adds to the configured ones: 16, the markup asks for a skip button.
     pub fn extra_attribute(&self) -> Option<u32> {
+        self.linear()?.skippable.then_some(linear::SKIP_BUTTON)
+    }
+
+    fn linear(&self) -> Option<&LinearFit> {
         match self {
-            Fit::Video(video) => video.skippable.then_some(video::SKIP_BUTTON),
-            _ => None,
+            Fit::Video(fit) | Fit::Audio(fit) => Some(fit),
+            Fit::Banner(_) | Fit::Native(_) => None,
         }
     }
 }

@@ -36,12 +36,20 @@ pub(super) enum Condition {
     Skippable,
     /// This media file was chosen.
     Media(usize),
+    /// A companion is shown.
+    Companions,
+    /// This companion is shown.
+    Companion(usize),
+    /// … after the ad.
+    EndCard(usize),
+    /// … beside the ad.
+    Concurrent(usize),
 }
 
 #[derive(Clone, Debug)]
 enum Piece {
     Text(Text),
-    When(Condition, Text),
+    When(Condition, Pieces),
     Base,
     Token,
     BidId,
@@ -55,11 +63,16 @@ pub(super) struct Pieces(Box<[Piece]>);
 
 impl Pieces {
     pub fn write(&self, values: &Values, holds: impl Fn(Condition) -> bool, out: &mut Out) {
-        let links = Links::new(values);
+        self.write_part(values, &Links::new(values), &holds, out);
+    }
+
+    fn write_part(&self, values: &Values, links: &Links, holds: &impl Fn(Condition) -> bool, out: &mut Out) {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.text(text),
-                Piece::When(condition, text) if holds(*condition) => out.text(text),
+                Piece::When(condition, pieces) if holds(*condition) => {
+                    pieces.write_part(values, links, holds, out);
+                }
                 Piece::When(..) => {}
                 Piece::Base => links.write_part(values.base, out),
                 Piece::Token => links.write_part(values.token, out),
@@ -105,8 +118,11 @@ impl Builder {
         self.piece(Piece::BidId)
     }
 
-    pub fn when(&mut self, condition: Condition, text: &str) -> &mut Builder {
-        self.piece(Piece::When(condition, Text::new(text)))
+    /// What `build` adds is there only where the condition holds.
+    pub fn when(&mut self, condition: Condition, build: impl FnOnce(&mut Builder)) -> &mut Builder {
+        let mut inner = Builder::default();
+        build(&mut inner);
+        self.piece(Piece::When(condition, inner.build()))
     }
 
     pub fn build(mut self) -> Pieces {

@@ -1,11 +1,11 @@
-//! VAST documents: one InLine ad with one linear creative.
+//! VAST documents: one InLine ad with one linear creative, and the companions that are shown with it.
 //!
 //! The order of elements is that of the XML schema of each version, so that strict players accept it.
 //! URLs stand in CDATA sections, which no URL can end.
 
+use super::linear::{LinearSpec, MediaFile};
 use super::pieces::{Builder, Condition, Pieces};
-use super::url;
-use super::video::{MediaFile, VideoSpec};
+use super::{companion, url};
 use crate::openrtb::notice::{Notice, VideoEvent};
 
 /// The versions that are written.
@@ -67,7 +67,7 @@ pub fn vast_version(protocols: &[u32]) -> Option<VastVersion> {
         .find(|version| protocols.contains(&version.protocol()))
 }
 
-pub(super) fn compile(spec: &VideoSpec, version: VastVersion) -> Pieces {
+pub(super) fn compile(spec: &LinearSpec, version: VastVersion) -> Pieces {
     let mut xml = Builder::default();
     xml.text(r#"<?xml version="1.0" encoding="UTF-8"?><VAST version=""#)
         .text(version.number());
@@ -79,7 +79,12 @@ pub(super) fn compile(spec: &VideoSpec, version: VastVersion) -> Pieces {
     });
     xml.text(r#"<Ad id=""#)
         .text(&escape(&spec.creative_id))
-        .text(r#""><InLine><AdSystem>Outbid</AdSystem>"#);
+        .text(r#"""#);
+    // An ad without a picture says so since 4.1; before, its media types do.
+    if spec.size.is_none() && version >= VastVersion::V4_1 {
+        xml.text(r#" adType="audio""#);
+    }
+    xml.text("><InLine><AdSystem>Outbid</AdSystem>");
     if is_4 {
         write_error(&mut xml);
         write_impression(&mut xml);
@@ -92,13 +97,29 @@ pub(super) fn compile(spec: &VideoSpec, version: VastVersion) -> Pieces {
         write_error(&mut xml);
         write_impression(&mut xml);
     }
-    xml.text(r#"<Creatives><Creative id=""#)
+    xml.text("<Creatives>");
+    write_creative(&mut xml, spec, version, |xml| write_linear(xml, spec, version));
+    xml.when(Condition::Companions, |xml| {
+        write_creative(xml, spec, version, |xml| {
+            companion::write(xml, &spec.companions, &spec.landing_url, version);
+        });
+    });
+    xml.text("</Creatives></InLine></Ad></VAST>");
+    xml.build()
+}
+
+fn write_creative(
+    xml: &mut Builder,
+    spec: &LinearSpec,
+    version: VastVersion,
+    content: impl FnOnce(&mut Builder),
+) {
+    xml.text(r#"<Creative id=""#)
         .text(&escape(&spec.creative_id))
         .text(r#"">"#);
-    write_linear(&mut xml, spec, version);
-    write_universal_ad_id(&mut xml, &spec.creative_id, version);
-    xml.text("</Creative></Creatives></InLine></Ad></VAST>");
-    xml.build()
+    content(xml);
+    write_universal_ad_id(xml, &spec.creative_id, version);
+    xml.text("</Creative>");
 }
 
 fn write_error(xml: &mut Builder) {
@@ -126,13 +147,12 @@ fn write_universal_ad_id(xml: &mut Builder, id: &str, version: VastVersion) {
     xml.text(">").text(&escape(id)).text("</UniversalAdId>");
 }
 
-fn write_linear(xml: &mut Builder, spec: &VideoSpec, version: VastVersion) {
+fn write_linear(xml: &mut Builder, spec: &LinearSpec, version: VastVersion) {
     xml.text("<Linear");
     if let (Some(after_s), true) = (spec.skip_after_s, version.can_skip()) {
-        xml.when(
-            Condition::Skippable,
-            &format!(r#" skipoffset="{}""#, clock(after_s)),
-        );
+        xml.when(Condition::Skippable, |xml| {
+            xml.text(&format!(r#" skipoffset="{}""#, clock(after_s)));
+        });
     }
     xml.text(">");
     if version >= VastVersion::V4_0 {
@@ -174,21 +194,25 @@ fn write_clicks(xml: &mut Builder) {
 fn write_media(xml: &mut Builder, media: &[MediaFile]) {
     xml.text("<MediaFiles>");
     for (i, file) in media.iter().enumerate() {
-        xml.when(Condition::Media(i), &media_file(file));
+        xml.when(Condition::Media(i), |xml| {
+            xml.text(&media_file(file));
+        });
     }
     xml.text("</MediaFiles>");
 }
 
+/// A file without a picture is 0 × 0 (VAST 4.2, section 3.9.1).
 fn media_file(file: &MediaFile) -> String {
     let bitrate = match file.bitrate_kbps {
         0 => String::new(),
         kbps => format!(r#" bitrate="{kbps}""#),
     };
+    let scaling = match file.w {
+        0 => "",
+        _ => r#" scalable="true" maintainAspectRatio="true""#,
+    };
     format!(
-        concat!(
-            r#"<MediaFile delivery="{}" type="{}"{} width="{}" height="{}""#,
-            r#" scalable="true" maintainAspectRatio="true"><![CDATA[{}]]></MediaFile>"#
-        ),
+        r#"<MediaFile delivery="{}" type="{}"{} width="{}" height="{}"{}><![CDATA[{}]]></MediaFile>"#,
         if file.is_streamed() {
             "streaming"
         } else {
@@ -198,6 +222,7 @@ fn media_file(file: &MediaFile) -> String {
         bitrate,
         file.w,
         file.h,
+        scaling,
         url::safe(&file.url),
     )
 }
@@ -207,7 +232,7 @@ fn element(xml: &mut Builder, name: &str, text: &str) {
 }
 
 /// For text and attributes. Characters that XML 1.0 section 2.2 does not have become blanks.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

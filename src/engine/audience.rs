@@ -2,7 +2,7 @@
 
 use super::{ExchangeTerms, Snapshot};
 use crate::openrtb::privacy::{Consent, PrivacyPolicy, UserIdSource, user_ids};
-use crate::openrtb::request::{Imp, Request};
+use crate::openrtb::request::{ChannelKind, Imp, Request};
 use crate::store::campaigns::{Opportunity, user_hour};
 use crate::store::profiles::{Profile, Profiles};
 use crate::units::{HourOfWeek, Timestamp, UserKey, UserKeySecret};
@@ -34,6 +34,15 @@ pub struct Audience<'s> {
     pub profile: Option<Profile<'s>>,
     /// In the user's own time zone.
     pub hour: HourOfWeek,
+    /// When all this was found out.
+    now: Timestamp,
+}
+
+/// When a screen of many is estimated to show the ad (`imp.dt`), where that makes sense: later than now, and no later
+/// than anybody sells a play.
+pub(super) fn showing_time(imp: &Imp, now: Timestamp) -> Option<Timestamp> {
+    const AHEAD_MS_MAX: i64 = 7 * Timestamp::MS_PER_DAY;
+    imp.dt.filter(|dt| (1..=AHEAD_MS_MAX).contains(&dt.since(now)))
 }
 
 /// What is kept of an audience after the decision.
@@ -50,7 +59,13 @@ impl People {
     pub fn find(&self, request: &Request, exchange_namespace: &str, now: Timestamp) -> Audience<'_> {
         let consent = Consent::decide(request, &self.privacy);
         let (mut key, mut profile) = (None, None);
-        for id in user_ids(request, consent, &self.eid_sources).take(IDS_MAX) {
+        // A screen is seen by many: what names it names nobody (section 7.9.2.5).
+        let ids_max = if request.channel.kind == ChannelKind::Dooh {
+            0
+        } else {
+            IDS_MAX
+        };
+        for id in user_ids(request, consent, &self.eid_sources).take(ids_max) {
             let namespace = match id.source {
                 UserIdSource::BuyerUid => "buyeruid",
                 UserIdSource::Eid(source) => source,
@@ -67,13 +82,18 @@ impl People {
                 break;
             }
         }
-        let hour = user_hour(request, profile.as_ref(), self.utc_offset_min(now), now);
+        let hour = self.hour(request, profile.as_ref(), now);
         Audience {
             consent,
             key,
             profile,
             hour,
+            now,
         }
+    }
+
+    fn hour(&self, request: &Request, profile: Option<&Profile>, at: Timestamp) -> HourOfWeek {
+        user_hour(request, profile, self.utc_offset_min(at), at)
     }
 
     /// Minutes that the default time zone is ahead of UTC at `now`; a time that no calendar holds reads as 1970.
@@ -84,7 +104,8 @@ impl People {
 }
 
 impl Audience<'_> {
-    /// What an imp offers to this audience's targeting; the exact place only where it may be used.
+    /// What an imp offers to this audience's targeting; the exact place only where it may be used. Hours are those in which
+    /// the ad will be shown.
     pub(super) fn opportunity<'a>(
         &self,
         request: &'a Request<'a>,
@@ -93,7 +114,10 @@ impl Audience<'_> {
         snapshot: &'a Snapshot,
     ) -> Opportunity<'a> {
         let signals = snapshot.campaigns.signals();
-        Opportunity::new(request, imp, &exchange.settings.name, self.hour, signals)
+        let hour = showing_time(imp, self.now).map_or(self.hour, |at| {
+            snapshot.people.hour(request, self.profile.as_ref(), at)
+        });
+        Opportunity::new(request, imp, &exchange.settings.name, hour, signals)
             .with_precise_location(self.consent.precise_location)
     }
 

@@ -2,7 +2,6 @@
 
 use super::scratch::{Bid, Candidate, Floor};
 use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn};
-use crate::creative::Fit;
 use crate::openrtb::request::Request;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
@@ -92,16 +91,7 @@ fn offer(
     turn: &mut Turn,
 ) -> Bid {
     let imp = &request.imps[usize::from(candidate.imp)];
-    let settings = &exchange.settings;
-    let default_exp_s = match candidate.fit {
-        Fit::Banner(_) => settings.exp_banner_s,
-        Fit::Video(_) => settings.exp_video_s,
-        Fit::Native(_) => settings.exp_native_s,
-    };
-    let exp_s = imp
-        .exp_s
-        .filter(|&exp| exp > 0)
-        .map_or(default_exp_s, |exp| exp.min(default_exp_s));
+    let exp_s = exchange.expiry_s(request, imp, &candidate.fit, turn.now);
     let price = wire_price(terms, candidate);
     Bid {
         id: (turn.next_id)(),
@@ -110,10 +100,11 @@ fn offer(
         reserved: if request.test {
             Nanos::ZERO
         } else {
-            terms.rate.to_accounting_up(price).per_impression()
+            let one = terms.rate.to_accounting_up(price).per_impression();
+            one.for_impressions(imp.qty_micros.unwrap_or(Nanos::ONE_IMPRESSION_MICROS))
         },
         exp_s,
-        hold_until: turn.now + Duration::from_secs(u64::from(exp_s.min(settings.win_hold_s))),
+        hold_until: turn.now + Duration::from_secs(u64::from(exp_s.min(exchange.settings.win_hold_s))),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What one exchange may ask of us: seat, currency, and how to call its users.
 
+use super::audience::showing_time;
 use super::{QpsWindow, Snapshot, Terms};
-use crate::openrtb::request::Request;
+use crate::creative::Fit;
+use crate::openrtb::request::{ChannelKind, Imp, Request};
 use crate::store::exchange::Exchange;
 use crate::telemetry::Reason;
 use crate::units::{Currency, Timestamp};
@@ -40,6 +42,34 @@ impl ExchangeTerms {
             return Err(Reason::Crawler);
         }
         self.currency(request, snapshot, now).ok_or(Reason::Currency)
+    }
+
+    /// Seconds that a bid is good for (`exp`, section 7.2): what the imp says, at most what is agreed for such an ad, but
+    /// never less than until a screen is estimated to show it (section 7.9.2.3).
+    pub(super) fn expiry_s(&self, request: &Request, imp: &Imp, fit: &Fit, now: Timestamp) -> u32 {
+        let agreed_s = self.agreed_expiry_s(request, imp, fit);
+        let asked_s = imp.exp_s.filter(|&exp| exp > 0).unwrap_or(agreed_s);
+        let until_shown_ms = showing_time(imp, now).map_or(0, |at| at.since(now) as u64);
+        let until_shown_s = until_shown_ms.div_ceil(1000) as u32;
+        asked_s.max(until_shown_s).min(agreed_s)
+    }
+
+    fn agreed_expiry_s(&self, request: &Request, imp: &Imp, fit: &Fit) -> u32 {
+        let settings = &self.settings;
+        if request.channel.kind == ChannelKind::Dooh {
+            return settings.exp_dooh_s;
+        }
+        let of_format = match fit {
+            Fit::Banner(_) => settings.exp_banner_s,
+            Fit::Video(_) => settings.exp_video_s,
+            Fit::Audio(_) => settings.exp_audio_s,
+            Fit::Native(_) => settings.exp_native_s,
+        };
+        if imp.instl {
+            of_format.max(settings.exp_interstitial_s)
+        } else {
+            of_format
+        }
     }
 
     fn seat_is_allowed(&self, request: &Request) -> bool {

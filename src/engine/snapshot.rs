@@ -315,14 +315,14 @@ pub fn template(creative: &definition::Creative) -> Template {
             apis,
             landing_url,
         }),
-        Ad::Video(ad) => Template::video(creative::VideoSpec {
+        Ad::Video(ad) | Ad::Audio(ad) => Template::linear(creative::LinearSpec {
             creative_id: creative.id.clone(),
             title: ad.title.clone(),
             duration_s: ad.duration_s,
-            w: ad.w,
-            h: ad.h,
+            size: ad.size,
             skip_after_s: ad.skip_after_s,
             media: ad.media.iter().map(media_file).collect(),
+            companions: ad.companions.iter().map(companion).collect(),
             apis,
             landing_url,
         }),
@@ -344,6 +344,22 @@ fn media_file(media: &definition::MediaFile) -> creative::MediaFile {
         bitrate_kbps: media.bitrate_kbps,
         w: media.w,
         h: media.h,
+    }
+}
+
+fn companion(companion: &definition::CompanionAd) -> creative::CompanionSpec {
+    creative::CompanionSpec {
+        w: companion.w,
+        h: companion.h,
+        attributes: companion.attributes.clone(),
+        content: match companion.content.clone() {
+            definition::CompanionContent::Image { url, mime } => {
+                creative::CompanionContent::Image { url, mime }
+            }
+            definition::CompanionContent::Html { html, btype } => {
+                creative::CompanionContent::Html { html, btype }
+            }
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
 use crate::caps::CapRule;
 use crate::creative::{Fit, Misfit};
-use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span};
+use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span, Spot};
 use crate::openrtb::{category, domain};
 use crate::store::campaigns::definition::{Approval, WithoutId};
 use crate::store::campaigns::{Creative, LineItem};
@@ -59,10 +59,6 @@ pub(super) fn gather(
 
 impl<'g, 'r> Gate<'g, 'r> {
     fn gather_imp(&self, index: u16, imp: &'g Imp<'r>, share: usize, scratch: &mut Scratch) {
-        if imp.qty_micros.is_some_and(|qty| qty != 1_000_000) {
-            // One bid for several impressions (7.9.4) costs a multiple of its price, which is not held or booked here.
-            return;
-        }
         let opportunity = self
             .audience
             .opportunity(self.request, imp, self.exchange, self.snapshot);
@@ -168,7 +164,7 @@ impl<'g, 'r> Gate<'g, 'r> {
     }
 
     /// The floor in the order of section 7.11, with rates: the deal's by duration, by second or plain
-    /// (the highest that applies); where it has none, or without a deal, the video's by duration or by second; else the imp's.
+    /// (the highest that applies); where it has none, or without a deal, the spot's by duration or by second; else the imp's.
     fn floor(&self, imp: &Imp<'r>, deal: Option<u16>, fit: &Fit) -> Result<Floor, Reason> {
         let deal = deal.map(|deal| &self.request.deals(imp)[usize::from(deal)]);
         let of_deal = deal.and_then(|deal| {
@@ -176,14 +172,14 @@ impl<'g, 'r> Gate<'g, 'r> {
             Some((by_time.unwrap_or_default().max(deal.floor), deal.floor_cur))
                 .filter(|(floor, _)| *floor > Cpm::ZERO)
         });
-        let of_video = || {
-            let video = imp.video.filter(|_| matches!(fit, Fit::Video(_)))?;
+        let of_spot = || {
+            let spot = spot_of(imp, fit)?;
             Some((
-                self.floor_by_time(video.min_cpm_per_sec, video.dur_floors, fit)?,
+                self.floor_by_time(spot.min_cpm_per_sec, spot.dur_floors, fit)?,
                 imp.floor_cur,
             ))
         };
-        let (floor, currency) = of_deal.or_else(of_video).unwrap_or((imp.floor, imp.floor_cur));
+        let (floor, currency) = of_deal.or_else(of_spot).unwrap_or((imp.floor, imp.floor_cur));
         if floor == Cpm::ZERO {
             return Ok(Floor::NONE);
         }
@@ -261,7 +257,7 @@ impl<'g, 'r> Gate<'g, 'r> {
         let request = self.request;
         let attributes = match fit {
             Fit::Banner(_) => imp.banner.map(|banner| banner.battr),
-            Fit::Video(_) => imp.video.map(|video| video.battr),
+            Fit::Video(_) | Fit::Audio(_) => spot_of(imp, fit).map(|spot| spot.battr),
             Fit::Native(_) => imp.native.map(|native| native.battr),
         };
         let blocked = attributes.map(|list| request.ints(list)).unwrap_or_default();
@@ -336,6 +332,15 @@ impl<'g, 'r> Gate<'g, 'r> {
             .iter()
             .find(|(exchange, _)| *exchange == settings.name);
         own.map_or(settings.default_approval, |(_, approval)| *approval)
+    }
+}
+
+/// What the imp says of the format that a linear ad answers.
+fn spot_of<'r>(imp: &Imp<'r>, fit: &Fit) -> Option<Spot<'r>> {
+    match fit {
+        Fit::Video(_) => imp.video.map(|video| video.spot),
+        Fit::Audio(_) => imp.audio.map(|audio| audio.spot),
+        Fit::Banner(_) | Fit::Native(_) => None,
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Verdict {
     pub flags: Flags,
     /// The price as sent, per thousand, in the currency that was sent with it.
     pub price: Option<Cpm>,
+    /// Impressions as sent, in millionths.
+    pub multiplier_micros: Option<u64>,
+    /// When the ad was shown, as sent.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// What is remarkable about an event: a set of the bits in `event.proto`, `Verdict.flags`.
@@ -126,6 +130,8 @@ impl Record {
                 flags: self.verdict.flags.0,
                 held: self.verdict.held,
                 price_micros: self.verdict.price.map(|price| price.0),
+                multiplier_micros: self.verdict.multiplier_micros,
+                shown_at_ms: self.verdict.shown_at.map(|at| at.0),
             }),
             what: Some(write_what(&self.what)),
         }
@@ -147,6 +153,8 @@ impl Record {
                 held: verdict.held,
                 flags: Flags(verdict.flags),
                 price: verdict.price_micros.map(Cpm),
+                multiplier_micros: verdict.multiplier_micros,
+                shown_at: verdict.shown_at_ms.map(Timestamp),
             },
         })
     }

@@ -8,7 +8,8 @@
 //! | the billable event of the exchange (burl, impression or win), first of its bid | books the price; counts for the caps |
 //! | any other event, or the same again | recorded and free |
 //! | a price that is missing, not replaced, not readable or in another currency | the reserved price is booked, flagged |
-//! | a price above our bid | booked as told, flagged: an alarm |
+//! | a price above our bid, or for more impressions than we bid for | booked as told, flagged: an alarm |
+//! | a price for another number of impressions than one | booked times that number (section 7.9.4); without one, times that of the bid |
 //! | `AUDIT`, or a bid on `test = 1` | recorded; books and counts nothing |
 //! | a win | the hold lasts until the bid's `exp` |
 //! | a loss | the hold and the provisional cap are freed, unless the bid was won or booked |
@@ -199,6 +200,8 @@ impl Books {
         if let PriceField::Value(price) = inbound.paid.price {
             verdict.price = Some(price);
         }
+        verdict.multiplier_micros = inbound.paid.multiplier_micros;
+        verdict.shown_at = inbound.shown_at;
         if verdict.flags != Flags::default() {
             return Ok(verdict);
         }
@@ -305,21 +308,29 @@ fn amount(token: &Token, paid: &Paid, flags: &mut Flags) -> Nanos {
         flags.set(Flags::ABOVE_BID);
     }
     let one = token.rate.to_accounting_up(price).per_impression();
-    match paid.multiplier_micros {
-        None | Some(ONE_IMPRESSION) => one,
-        Some(micros) => {
-            flags.set(Flags::MULTIPLIED);
-            multiply_up(one, micros)
+    let all = match paid.multiplier_micros {
+        Some(micros) => one.for_impressions(micros),
+        None => for_as_many_as_bid(token, one),
+    };
+    if all != one {
+        flags.set(Flags::MULTIPLIED);
+        if all > token.reserved {
+            flags.set(Flags::ABOVE_BID);
         }
     }
+    all
 }
 
-const ONE_IMPRESSION: u64 = 1_000_000;
-
-fn multiply_up(one: Nanos, micros: u64) -> Nanos {
-    let product = i128::from(one.0) * i128::from(micros);
-    let nanos = (product + i128::from(ONE_IMPRESSION) - 1) / i128::from(ONE_IMPRESSION);
-    Nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+/// Where the notice does not say how many impressions there were, there were those that were bid for: what was reserved
+/// is their price already (section 7.9.4).
+fn for_as_many_as_bid(token: &Token, one: Nanos) -> Nanos {
+    let one_as_bid = token.rate.to_accounting_up(token.price).per_impression();
+    match (u64::try_from(token.reserved.0), u64::try_from(one_as_bid.0)) {
+        (Ok(reserved), Ok(one_as_bid)) if one_as_bid > 0 && reserved != one_as_bid => {
+            one.scaled_up(reserved, one_as_bid)
+        }
+        _ => one,
+    }
 }
 
 fn mark_of(what: &What) -> Marks {

@@ -16,6 +16,8 @@ pub struct Inbound {
     pub what: What,
     /// What the sender says about the price; empty where it says nothing.
     pub paid: Paid,
+    /// When the ad was shown, where the sender says it: on screens that may be long before the notice.
+    pub shown_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +71,7 @@ pub struct Paid {
     pub price: PriceField,
     /// `None` = the bid's.
     pub currency: Option<Currency>,
-    /// Impressions won, in millionths; `None` = one.
+    /// Impressions won, in millionths; `None` = those that were bid for.
     pub multiplier_micros: Option<u64>,
 }
 
@@ -115,6 +117,7 @@ impl Inbound {
             token,
             what,
             paid,
+            shown_at: query.shown_at,
         })
     }
 
@@ -124,6 +127,7 @@ impl Inbound {
             token,
             what: What::Conversion(conversion),
             paid: Paid::NOTHING,
+            shown_at: None,
         }
     }
 }

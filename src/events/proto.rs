@@ -269,6 +269,12 @@ pub struct Verdict {
     /// Money was held for the bid when it was booked.
     #[prost(bool, tag = "4")]
     pub held: bool,
+    /// Impressions as sent, in millionths (section 7.9.4).
+    #[prost(uint64, optional, tag = "5")]
+    pub multiplier_micros: Option<u64>,
+    /// When the ad was shown, as sent: milliseconds since 1970.
+    #[prost(int64, optional, tag = "6")]
+    pub shown_at_ms: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

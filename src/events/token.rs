@@ -69,7 +69,7 @@ pub struct Token {
     pub advertiser: ObjectId,
     pub creative: ObjectId,
     pub deal: Option<ObjectId>,
-    /// Held for this bid, in the accounting currency.
+    /// Held for this bid, in the accounting currency: `price` times the impressions that were bid for.
     pub reserved: Nanos,
     /// Accounting units per unit of `currency`, as it was for the bid.
     pub rate: Rate,

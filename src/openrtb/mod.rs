@@ -20,9 +20,11 @@
 //! | the same key twice | the last one, never a mixture |
 //! | an `ip` that is none, an `ifa` of zeros, coordinates or offsets out of range | absent |
 //! | `imp.native.request` as a string or an object, with or without the `native` wrapper | the same |
+//! | `dooh.venuetypeid` (as section 7.9.6 has it) beside `venuetype` | one list |
 //! | a native request that is not JSON or has no assets | an imp without native |
 //! | an imp with no format that could be read | an imp that gets no bid |
 //! | `rqddurs` beside `minduration` or `maxduration` | `rqddurs` |
+//! | `companionad` as a list of banners, or as an object with one under `banner` (before 2.3) | the same |
 //! | more than [`IMPS_MAX`] imps | the first of them |
 //!
 //! # Strict, where meaning would be lost
@@ -30,8 +32,8 @@
 //! | on the wire | is |
 //! |---|---|
 //! | not one JSON object in UTF-8; more than 1024 levels | refused |
-//! | `id`, `imp`, `imp.id`, `video.mimes`, `native.request` missing or of another type; equal imp ids | refused |
-//! | money, `qty.multiplier` or `tmax` negative, out of range or no number | refused |
+//! | `id`, `imp`, `imp.id`, `video.mimes`, `audio.mimes`, `native.request` missing or of another type; equal imp ids | refused |
+//! | money or `tmax` negative, out of range or no number; `qty.multiplier` not above 0 or above a million | refused |
 //! | a list that blocks or allows (`bcat`, `badv`, `wseat`, `cur`, `battr`, `api`, `mimes` …) with an element that cannot be read | refused |
 //! | more than one of `site`, `app`, `dooh` | refused |
 //! | `coppa`, `gdpr`, `lmt`, `dnt`, `secure`, `test`, `private_auction` and `required` neither 0 nor absent | yes |

@@ -4,7 +4,7 @@
 //! a price that cannot be read is told apart from a price that was not sent.
 
 use super::price_crypto::PriceCodec;
-use crate::units::{Cpm, Currency};
+use crate::units::{Cpm, Currency, Timestamp};
 
 /// What a URL of ours reports. All of them lie under `/n/` and carry the notice token as `t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,10 +56,12 @@ impl Notice {
     /// A [`Notice::Video`] is followed by the name of its [`VideoEvent`].
     pub const fn query(self) -> &'static str {
         match self {
-            Notice::Win => "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}",
-            Notice::Bill => "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+            Notice::Win => "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+            Notice::Bill => {
+                "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}"
+            }
             Notice::Loss => "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=${AUCTION_CURRENCY}",
-            Notice::Impression => "&p=${AUCTION_PRICE}",
+            Notice::Impression => "&p=${AUCTION_PRICE}&x=${AUCTION_MULTIPLIER}",
             Notice::Click => "",
             Notice::Video => "&e=",
             Notice::VideoError => "&code=[ERRORCODE]",
@@ -111,6 +113,8 @@ pub struct NoticeQuery<'a> {
     pub min_to_win: PriceText<'a>,
     /// Impressions won, in millionths (1,000,000 = 1.0), as in `Imp::qty_micros`.
     pub multiplier_micros: Option<u64>,
+    /// When the ad was shown (`${AUCTION_IMP_TS}`).
+    pub shown_at: Option<Timestamp>,
     pub video_event: Option<VideoEvent>,
     /// VAST error code.
     pub error_code: Option<u32>,
@@ -138,6 +142,7 @@ impl<'a> NoticeQuery<'a> {
             loss: self.loss.or(other.loss),
             min_to_win: self.min_to_win.or(other.min_to_win),
             multiplier_micros: self.multiplier_micros.or(other.multiplier_micros),
+            shown_at: self.shown_at.or(other.shown_at),
             video_event: self.video_event.or(other.video_event),
             error_code: self.error_code.or(other.error_code),
         }
@@ -152,6 +157,7 @@ impl<'a> NoticeQuery<'a> {
             b"l" => field.loss = parse_code(value),
             b"m" => field.min_to_win = PriceText(value),
             b"x" => field.multiplier_micros = parse_multiplier(value),
+            b"ts" => field.shown_at = parse_instant(value),
             b"e" => field.video_event = parse_video_event(value),
             b"code" => field.error_code = parse_code(value),
             _ => {}
@@ -307,6 +313,13 @@ fn parse_multiplier(value: &[u8]) -> Option<u64> {
     (number > 0.0 && number <= 1e6).then(|| (number * 1e6).round() as u64)
 }
 
+/// Milliseconds since 1970, as far as a float counts them one by one.
+fn parse_instant(value: &[u8]) -> Option<Timestamp> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let ms = parse_number(Decoded::of(value).text()?)?;
+    (ms > 0.0 && ms <= EXACT_MAX).then_some(Timestamp(ms as i64))
+}
+
 fn parse_video_event(value: &[u8]) -> Option<VideoEvent> {
     VideoEvent::ALL
         .into_iter()
@@ -371,7 +384,8 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read_and_the_first_one_counts() {
-        let query = b"x=2.5&t=ab-_9&l=102.0&m=&c=eur&e=midpoint&code=405&p=1&p=2&zz=1&=&&t=other";
+        let query =
+            b"x=2.5&ts=1.7724528e12&t=ab-_9&l=102.0&m=&c=eur&e=midpoint&code=405&p=1&p=2&zz=1&=&&t=other";
         let found = NoticeQuery::parse(query);
         assert_eq!(found.token, Some("ab-_9"));
         assert_eq!(
@@ -385,6 +399,7 @@ mod tests {
             PriceField::Absent
         );
         assert_eq!(found.multiplier_micros, Some(2_500_000));
+        assert_eq!(found.shown_at, Some(Timestamp(1_772_452_800_000)));
         assert_eq!(found.video_event, Some(VideoEvent::Midpoint));
         assert_eq!(found.error_code, Some(405));
     }
@@ -400,6 +415,10 @@ mod tests {
             "x=-1",
             "x=1e7",
             "x=nan",
+            "ts=0",
+            "ts=-1",
+            "ts=1e300",
+            "ts=${AUCTION_IMP_TS}",
             "t=",
             "t",
             "",

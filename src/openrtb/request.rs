@@ -4,7 +4,7 @@
 //! `None` means unknown (section 2.3); an empty list means that the request gave none. Text is never empty
 //! where it is `Some`, except where a field says otherwise.
 
-use crate::units::{Cpm, Currency};
+use crate::units::{Cpm, Currency, Timestamp};
 
 /// A range of one of the pools in [`Request`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub struct Request<'a> {
     pub segments: Vec<Segment<'a>>,
     pub schain_nodes: Vec<SchainNode<'a>>,
     pub dur_floors: Vec<DurFloor>,
+    pub companions: Vec<Companion>,
 }
 
 impl<'a> Request<'a> {
@@ -96,7 +97,12 @@ impl<'a> Request<'a> {
         &self.native_assets[native.assets.range()]
     }
 
-    /// Floors by duration, of a video ([`Video::dur_floors`]) or a deal ([`Deal::dur_floors`]).
+    /// The companion ads that a spot has room for.
+    pub fn companions(&self, spot: &Spot) -> &[Companion] {
+        &self.companions[spot.companions.range()]
+    }
+
+    /// Floors by duration, of a spot ([`Spot::dur_floors`]) or a deal ([`Deal::dur_floors`]).
     pub fn dur_floors(&self, list: Span) -> &[DurFloor] {
         &self.dur_floors[list.range()]
     }
@@ -121,9 +127,8 @@ impl<'a> Request<'a> {
 pub struct Imp<'a> {
     pub id: &'a str,
     pub banner: Option<Banner>,
-    pub video: Option<Video>,
-    /// Seen, so that an audio imp is answered with a no-bid rather than an error.
-    pub audio: bool,
+    pub video: Option<Video<'a>>,
+    pub audio: Option<Audio<'a>>,
     pub native: Option<Native>,
     pub floor: Cpm,
     pub floor_cur: FloorCurrency,
@@ -135,8 +140,10 @@ pub struct Imp<'a> {
     pub ssai: u32,
     /// Advisory seconds between auction and impression.
     pub exp_s: Option<u32>,
-    /// 7.9.4: cost = price/1000 × multiplier, in millionths (1,000,000 = 1.0).
+    /// `qty.multiplier`, impressions in millionths (1,000,000 = 1.0), not 0. Section 7.9.4: cost = price/1000 × multiplier.
     pub qty_micros: Option<u64>,
+    /// When the ad is estimated to be shown, on a screen of many (section 7.9.2.5).
+    pub dt: Option<Timestamp>,
     pub private_auction: bool,
     pub deals: Span,
 }
@@ -165,6 +172,30 @@ pub struct Size {
     pub wmin: u32,
 }
 
+impl Size {
+    /// A ratio rather than a width and a height; where both are given, width and height count.
+    pub fn is_flexible(&self) -> bool {
+        (self.w == 0 || self.h == 0) && self.wratio > 0 && self.hratio > 0
+    }
+
+    /// Whether `w` × `h` is this very size; or, where it is flexible, at least as wide as it asks and of its ratio,
+    /// with the height to the pixel (section 3.2.10).
+    pub fn takes(&self, w: u32, h: u32) -> bool {
+        if self.is_flexible() {
+            w >= self.wmin && is_in_ratio((w, h), (self.wratio, self.hratio))
+        } else {
+            self.w > 0 && self.h > 0 && (self.w, self.h) == (w, h)
+        }
+    }
+}
+
+/// Whether a size is of a ratio, its height rounded to the pixel. The ratio is not 0.
+pub fn is_in_ratio(size: (u32, u32), ratio: (u32, u32)) -> bool {
+    let across = u64::from(size.1) * u64::from(ratio.0);
+    let down = u64::from(size.0) * u64::from(ratio.1);
+    across.abs_diff(down) < u64::from(ratio.0)
+}
+
 /// `Banner`, section 3.2.6. `sizes` is `format[]`, or `w`/`h` where `format` is missing; empty = any size.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Banner {
@@ -177,9 +208,18 @@ pub struct Banner {
     pub expdir: Ints,
 }
 
-/// `Video`, section 3.2.7.
+/// `companionad[]` of a spot: a banner beside or behind it (sections 3.2.6 to 3.2.8).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Video {
+pub struct Companion {
+    pub banner: Banner,
+    /// `vcm`: `Some(true)` is shown as an end card, `Some(false)` beside the spot.
+    pub end_card: Option<bool>,
+}
+
+/// What [`Video`] and [`Audio`] say in the same words: a slot in a stream that a linear VAST ad fills
+/// (sections 3.2.7 and 3.2.8).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spot<'a> {
     pub mimes: Strs,
     pub min_duration_s: u32,
     pub max_duration_s: Option<u32>,
@@ -187,24 +227,57 @@ pub struct Video {
     pub rqddurs: Ints,
     pub start_delay: Option<i32>,
     pub protocols: Ints,
+    pub battr: Ints,
+    pub min_bitrate_kbps: Option<u32>,
+    pub max_bitrate_kbps: Option<u32>,
+    pub delivery: Ints,
+    pub api: Ints,
+    /// In [`Request::companions`].
+    pub companions: Span,
+    /// AdCOM companion types on offer: 1 static, 2 HTML, 3 iframe; empty = any.
+    pub companion_types: Ints,
+    /// The pod that the spot belongs to, section 7.6.
+    pub pod_id: Option<&'a str>,
+    /// AdCOM pod sequence: -1 last, 0 any, 1 first pod of the content.
+    pub pod_seq: i32,
+    /// AdCOM slot position in pod, as the seller guarantees it: -1 last, 0 any, 1 first, 2 first or last.
+    pub slot_in_pod: i32,
+    /// Part of a dynamic pod of this length, section 7.6.
+    pub pod_duration_s: Option<u32>,
+    pub max_seq: Option<u32>,
+    /// AdCOM pod deduplication settings: 1 domain, 2 category, 3 creative id, 4 media URL, 5 none.
+    pub pod_dedupe: Ints,
+    pub min_cpm_per_sec: Option<Cpm>,
+    /// In [`Request::dur_floors`].
+    pub dur_floors: Span,
+}
+
+/// `Video`, section 3.2.7.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Video<'a> {
+    pub spot: Spot<'a>,
     pub w: Option<u32>,
     pub h: Option<u32>,
     pub plcmt: Option<u32>,
     pub placement: Option<u32>,
     pub linearity: Option<u32>,
     pub skip: Option<bool>,
-    pub battr: Ints,
-    pub min_bitrate_kbps: Option<u32>,
-    pub max_bitrate_kbps: Option<u32>,
     pub playback_method: Option<u32>,
-    pub delivery: Ints,
     pub pos: Option<u32>,
-    pub api: Ints,
-    /// Part of a dynamic pod (`poddur`, section 7.6).
-    pub pod_duration_s: Option<u32>,
-    pub max_seq: Option<u32>,
-    pub min_cpm_per_sec: Option<Cpm>,
-    pub dur_floors: Span,
+    /// Absent = allowed.
+    pub boxing_allowed: Option<bool>,
+}
+
+/// `Audio`, section 3.2.8.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Audio<'a> {
+    pub spot: Spot<'a>,
+    /// AdCOM feed type: 1 music service, 2 broadcast, 3 podcast, …
+    pub feed: Option<u32>,
+    /// Stitched into the content rather than delivered by itself.
+    pub stitched: Option<bool>,
+    /// AdCOM volume normalization mode.
+    pub nvol: Option<u32>,
 }
 
 /// `durfloors[]`, section 3.2.35.
@@ -295,6 +368,8 @@ pub struct Channel<'a> {
     /// `keywords` split at commas and `kwarray`, of channel and content.
     pub keywords: Strs,
     pub content_language: Option<&'a str>,
+    /// DOOH only, section 3.2.32: `venuetype`, as the request writes it.
+    pub venues: Strs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -304,6 +379,18 @@ pub enum ChannelKind {
     Dooh,
     #[default]
     Unknown,
+}
+
+impl ChannelKind {
+    /// 1 site, 2 app, 3 dooh.
+    pub fn code(self) -> Option<u32> {
+        match self {
+            ChannelKind::Site => Some(1),
+            ChannelKind::App => Some(2),
+            ChannelKind::Dooh => Some(3),
+            ChannelKind::Unknown => None,
+        }
+    }
 }
 
 /// `Device`, section 3.2.18; `sua` (section 3.2.29) has been folded into `os`, `osv`, `browser`, `model` and

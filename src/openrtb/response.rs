@@ -74,6 +74,7 @@ pub enum MarkupType {
     #[default]
     Banner = 1,
     Video = 2,
+    Audio = 3,
     Native = 4,
 }
 

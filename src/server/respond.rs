@@ -100,10 +100,12 @@ impl<'a> Answer<'a> {
         match self.template(bid) {
             Template::Banner(_) => Format::Banner,
             Template::Video(_) => Format::Video,
+            Template::Audio(_) => Format::Audio,
             Template::Native(_) => Format::Native,
         }
     }
 
+    /// Video and audio are billed alike: the VAST impression is the official event of both (section 4.2.3).
     fn billing(&self, format: Format) -> BillingEvent {
         match format {
             Format::Video | Format::Audio => self.exchange.settings.billable_video,

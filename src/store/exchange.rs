@@ -22,6 +22,7 @@ pub struct Exchange {
     pub default_tmax_ms: u32,
     pub no_bid: NoBidForm,
     pub billable: BillingEvent,
+    /// Of video and audio.
     pub billable_video: BillingEvent,
     /// What the price macro carries.
     pub price_in: PriceUnit,
@@ -40,7 +41,12 @@ pub struct Exchange {
     /// Seconds that a bid stays valid: `bid.exp` where the imp gives none, and the end of every hold.
     pub exp_banner_s: u32,
     pub exp_video_s: u32,
+    pub exp_audio_s: u32,
     pub exp_native_s: u32,
+    /// Of any format where `imp.instl` is set and this is longer.
+    pub exp_interstitial_s: u32,
+    /// Of any format on a screen of many.
+    pub exp_dooh_s: u32,
     /// Seconds that money is held for a bid until a win is known.
     pub win_hold_s: u32,
 }

@@ -12,6 +12,8 @@ impl Nanos {
     pub const ZERO: Nanos = Nanos(0);
     /// Nanos in one unit of the currency.
     pub const PER_UNIT: i64 = 1_000_000_000;
+    /// One impression as [`Nanos::for_impressions`] counts them.
+    pub const ONE_IMPRESSION_MICROS: u64 = 1_000_000;
 
     /// Rounds half away from zero; `None` when not finite or outside ±9.2 billion units.
     pub fn from_units(units: f64) -> Option<Nanos> {
@@ -30,6 +32,18 @@ impl Nanos {
 
     pub fn saturating_add(self, other: Nanos) -> Nanos {
         Nanos(self.0.saturating_add(other.0))
+    }
+
+    /// `self` × `part` / `whole`, rounded up; what no `Nanos` holds becomes the largest. `whole` is above 0.
+    pub fn scaled_up(self, part: u64, whole: u64) -> Nanos {
+        let (product, whole) = (i128::from(self.0) * i128::from(part), i128::from(whole));
+        let up = product.div_euclid(whole) + i128::from(product.rem_euclid(whole) > 0);
+        Nanos(i64::try_from(up).unwrap_or(i64::MAX))
+    }
+
+    /// The price of that many impressions, in millionths (1,000,000 = 1.0), rounded up.
+    pub fn for_impressions(self, micros: u64) -> Nanos {
+        self.scaled_up(micros, Self::ONE_IMPRESSION_MICROS)
     }
 }
 

@@ -2,23 +2,26 @@
 
 use super::{CLICK, IMPRESSION, Pools, VALUES, render, video_spec, xml};
 use outbid::creative::{
-    ClickMacro, Fit, MediaFile, Misfit, Template, Values, VastVersion, VideoFit, VideoSpec,
+    ClickMacro, Companions, Fit, LinearFit, LinearSpec, MediaFile, Misfit, Template, Values, VastVersion,
 };
-use outbid::openrtb::request::{Strs, Video};
+use outbid::openrtb::request::{Spot, Strs, Video};
 use proptest::prelude::*;
 
 type VideoChange = fn(&mut Video, &mut Pools);
 
 /// The fit of the video for an imp that takes mp4 and any protocol, changed by `change`.
-fn video_fit(change: impl FnOnce(&mut Video, &mut Pools)) -> Result<VideoFit, Misfit> {
+fn video_fit(change: impl FnOnce(&mut Video, &mut Pools)) -> Result<LinearFit, Misfit> {
     let mut pools = Pools::default();
     let mut video = Video {
-        mimes: pools.strs(&["video/mp4"]),
+        spot: Spot {
+            mimes: pools.strs(&["video/mp4"]),
+            ..Spot::default()
+        },
         ..Video::default()
     };
     change(&mut video, &mut pools);
     pools
-        .fit_video(&Template::video(video_spec()), video)
+        .fit_video(&Template::linear(video_spec()), video)
         .map(|fit| match fit {
             Fit::Video(fit) => fit,
             other => panic!("{other:?}"),
@@ -30,24 +33,28 @@ fn a_video_fits_by_protocol_duration_and_linearity() {
     let misfit = |change: VideoChange| video_fit(change).err();
     let cases: [(Option<Misfit>, VideoChange); 13] = [
         (None, |_, _| {}),
-        (None, |v, _| (v.min_duration_s, v.max_duration_s) = (15, Some(15))),
-        (Some(Misfit::Duration), |v, _| v.min_duration_s = 16),
-        (Some(Misfit::Duration), |v, _| v.max_duration_s = Some(14)),
-        (None, |v, p| v.rqddurs = p.ints(&[30, 15])),
-        (None, |v, p| (v.rqddurs, v.min_duration_s) = (p.ints(&[15]), 20)),
-        (Some(Misfit::Duration), |v, p| v.rqddurs = p.ints(&[30, 6])),
-        (Some(Misfit::Duration), |v, _| v.pod_duration_s = Some(10)),
+        (None, |v, _| {
+            (v.spot.min_duration_s, v.spot.max_duration_s) = (15, Some(15))
+        }),
+        (Some(Misfit::Duration), |v, _| v.spot.min_duration_s = 16),
+        (Some(Misfit::Duration), |v, _| v.spot.max_duration_s = Some(14)),
+        (None, |v, p| v.spot.rqddurs = p.ints(&[30, 15])),
+        (None, |v, p| {
+            (v.spot.rqddurs, v.spot.min_duration_s) = (p.ints(&[15]), 20)
+        }),
+        (Some(Misfit::Duration), |v, p| v.spot.rqddurs = p.ints(&[30, 6])),
+        (Some(Misfit::Duration), |v, _| v.spot.pod_duration_s = Some(10)),
         (None, |v, _| v.linearity = Some(1)),
         (Some(Misfit::Linearity), |v, _| v.linearity = Some(2)),
-        (Some(Misfit::Protocol), |v, p| v.protocols = p.ints(&[1, 5])),
-        (None, |v, p| v.api = p.ints(&[7])),
+        (Some(Misfit::Protocol), |v, p| v.spot.protocols = p.ints(&[1, 5])),
+        (None, |v, p| v.spot.api = p.ints(&[7])),
         (None, |v, _| (v.w, v.h) = (Some(320), Some(480))),
     ];
     for (i, (expected, change)) in cases.into_iter().enumerate() {
         assert_eq!(misfit(change), expected, "case {i}");
     }
     assert_eq!(
-        video_fit(|v, p| v.protocols = p.ints(&[2, 3])).map(|f| f.version),
+        video_fit(|v, p| v.spot.protocols = p.ints(&[2, 3])).map(|f| f.version),
         Ok(VastVersion::V3_0)
     );
 }
@@ -56,15 +63,15 @@ fn a_video_fits_by_protocol_duration_and_linearity() {
 fn media_files_are_chosen_by_mime_delivery_and_bitrate() {
     let cases: [(Result<u32, Misfit>, VideoChange); 9] = [
         (Ok(0b0011), |_, _| {}),
-        (Ok(0b1111), |v, _| v.mimes = Strs::default()),
-        (Ok(0b0100), |v, p| v.mimes = p.strs(&["VIDEO/WEBM"])),
-        (Err(Misfit::Mime), |v, p| v.mimes = p.strs(&["video/3gpp"])),
-        (Ok(0b0001), |v, _| v.max_bitrate_kbps = Some(1_000)),
-        (Ok(0b0010), |v, _| v.min_bitrate_kbps = Some(1_000)),
-        (Err(Misfit::Bitrate), |v, _| v.max_bitrate_kbps = Some(100)),
-        (Err(Misfit::Delivery), |v, p| v.delivery = p.ints(&[1])),
+        (Ok(0b1111), |v, _| v.spot.mimes = Strs::default()),
+        (Ok(0b0100), |v, p| v.spot.mimes = p.strs(&["VIDEO/WEBM"])),
+        (Err(Misfit::Mime), |v, p| v.spot.mimes = p.strs(&["video/3gpp"])),
+        (Ok(0b0001), |v, _| v.spot.max_bitrate_kbps = Some(1_000)),
+        (Ok(0b0010), |v, _| v.spot.min_bitrate_kbps = Some(1_000)),
+        (Err(Misfit::Bitrate), |v, _| v.spot.max_bitrate_kbps = Some(100)),
+        (Err(Misfit::Delivery), |v, p| v.spot.delivery = p.ints(&[1])),
         (Ok(0b1000), |v, p| {
-            (v.delivery, v.mimes) = (p.ints(&[1]), Strs::default())
+            (v.spot.delivery, v.spot.mimes) = (p.ints(&[1]), Strs::default())
         }),
     ];
     for (i, (expected, change)) in cases.into_iter().enumerate() {
@@ -78,10 +85,10 @@ fn the_markup_asks_for_a_skip_button_only_where_the_publisher_brings_none() {
         (true, |_, _| {}),
         (true, |v, _| v.skip = Some(false)),
         (false, |v, _| v.skip = Some(true)),
-        (false, |v, p| v.battr = p.ints(&[16])),
-        (false, |v, p| v.protocols = p.ints(&[2])),
+        (false, |v, p| v.spot.battr = p.ints(&[16])),
+        (false, |v, p| v.spot.protocols = p.ints(&[2])),
     ];
-    let template = Template::video(video_spec());
+    let template = Template::linear(video_spec());
     for (i, (expected, change)) in cases.into_iter().enumerate() {
         let fit = Fit::Video(video_fit(change).unwrap());
         assert_eq!(fit.extra_attribute(), expected.then_some(16), "case {i}");
@@ -91,12 +98,13 @@ fn the_markup_asks_for_a_skip_button_only_where_the_publisher_brings_none() {
 }
 
 fn vast_fit(version: VastVersion, media: u32) -> Fit {
-    Fit::Video(VideoFit {
+    Fit::Video(LinearFit {
         version,
         duration_s: 15,
-        size: (640, 360),
+        size: Some((640, 360)),
         skippable: true,
         media,
+        companions: Companions::default(),
     })
 }
 
@@ -104,7 +112,7 @@ fn vast_fit(version: VastVersion, media: u32) -> Fit {
 fn a_vast_document_holds_what_a_player_needs() {
     for version in VastVersion::ALL {
         let document = render(
-            &Template::video(video_spec()),
+            &Template::linear(video_spec()),
             &vast_fit(version, 0b0101),
             &VALUES,
         );
@@ -174,7 +182,7 @@ fn vast_elements_stand_in_the_order_of_their_schema() {
         (V3_0, linear, "Duration TrackingEvents VideoClicks MediaFiles"),
         (V4_2, linear, "TrackingEvents Duration MediaFiles VideoClicks"),
     ] {
-        let document = render(&Template::video(video_spec()), &vast_fit(version, 1), &VALUES);
+        let document = render(&Template::linear(video_spec()), &vast_fit(version, 1), &VALUES);
         let vast = xml::parse(&document).expect("documents are well-formed");
         assert_eq!(vast.children(path).join(" "), expected, "{version:?} {path}");
     }
@@ -186,8 +194,8 @@ proptest! {
         title in any::<String>(), url in any::<String>(), mime in any::<String>(), base in any::<String>(),
     ) {
         let file = MediaFile { url, mime, bitrate_kbps: 1, w: 1, h: 1 };
-        let spec = VideoSpec { title: title.clone(), creative_id: title.clone(), media: vec![file], ..video_spec() };
-        let template = Template::video(spec);
+        let spec = LinearSpec { title: title.clone(), creative_id: title.clone(), media: vec![file], ..video_spec() };
+        let template = Template::linear(spec);
         for version in VastVersion::ALL {
             let click_macro = Some(ClickMacro { text: &base, escaped: false });
             let values = Values { base: &base, click_macro, ..VALUES };

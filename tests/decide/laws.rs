@@ -74,6 +74,7 @@ fn check_bid(request: &Request, stage: &Stage, terms: Terms, bid: &Bid, at: At) 
         .unwrap_or((imp.floor, imp.floor_cur));
     // Floors by second and by duration are told by golden cases.
     let by_time = imp.video.is_some()
+        || imp.audio.is_some()
         || deal.is_some_and(|deal| !deal.dur_floors.is_empty() || deal.min_cpm_per_sec.is_some());
     if floor > Cpm::ZERO && !by_time {
         let FloorCurrency::Known(currency) = currency else {
@@ -102,7 +103,8 @@ fn check_bid(request: &Request, stage: &Stage, terms: Terms, bid: &Bid, at: At) 
     let held = if request.test {
         Nanos::ZERO
     } else {
-        terms.rate.to_accounting_up(bid.price).per_impression()
+        let one = terms.rate.to_accounting_up(bid.price).per_impression();
+        one.for_impressions(imp.qty_micros.unwrap_or(1_000_000))
     };
     if bid.reserved != held || stage.live.budgets.is_held(bid.id) == request.test {
         return Err(format!("{} reserved for a price of {}", bid.reserved, bid.price));

@@ -165,6 +165,9 @@ fn exchange() -> Exchange {
         exp_banner_s: 300,
         exp_video_s: 1800,
         exp_native_s: 600,
+        exp_audio_s: 600,
+        exp_interstitial_s: 600,
+        exp_dooh_s: 600,
         win_hold_s: 60,
     }
 }
@@ -352,13 +355,12 @@ fn creatives(advertiser: usize) -> Vec<Creative> {
         w: 640,
         h: 360,
     };
-    let video = Ad::Video(VideoAd {
+    let video = Ad::Video(LinearAd {
         title: "Now".into(),
         duration_s: 15,
-        w: 640,
-        h: 360,
-        skip_after_s: None,
+        size: Some((640, 360)),
         media: vec![media],
+        ..LinearAd::default()
     });
     let all = banners.into_iter().chain([("video".to_owned(), video)]);
     let creative = |(format, ad)| Creative {

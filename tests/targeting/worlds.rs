@@ -3,8 +3,8 @@
 use super::definitions::*;
 use super::{NOW, TAG_DAY_ZERO};
 use outbid::openrtb::request::{
-    Banner, Channel, ChannelKind, Deal, Device, Geo, Imp, Ints, Native, Request, Size, Span, Strs, User,
-    Video,
+    Audio, Banner, Channel, ChannelKind, Deal, Device, Geo, Imp, Ints, Native, Request, Size, Span, Strs,
+    User, Video,
 };
 use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
@@ -84,6 +84,14 @@ const DOMAINS: &[&str] = &[
 ];
 const CATEGORIES: &[&str] = &[
     "IAB1", "IAB1-6", "iab1-2", "IAB8", "IAB80", "IAB80-1", "IAB", "596", "596-1", "é-1",
+];
+const VENUES: &[&str] = &[
+    "transit",
+    "Transit.airports",
+    "transit.airports.gates",
+    "transition",
+    "3",
+    "",
 ];
 const SIGNALS: &[&str] = &["rain", "Sun"];
 const SIZES: &[(u32, u32)] = &[(300, 250), (728, 90), (600, 500), (160, 600)];
@@ -222,9 +230,12 @@ impl Dice {
             carrier: self.words(WORDS),
             hours: self.hours(),
             exchange: self.words(&["demo", "Demo", "other"]),
+            channel: self.numbers(),
             site: self.words(DOMAINS),
             app: self.words(WORDS),
             bundle: self.words(WORDS),
+            dooh: self.words(WORDS),
+            venue: self.words(VENUES),
             publisher: self.words(WORDS),
             placement: self.words(WORDS),
             category: self.words(CATEGORIES),
@@ -233,6 +244,7 @@ impl Dice {
             instl: self.flag(),
             rewarded: self.flag(),
             video_placement: self.numbers(),
+            audio_feed: self.numbers(),
             deal: self.words(WORDS),
             ip: self.terms(Dice::ip_range),
             signal: self.words(&["weather:rain", "WEATHER:sun", "weather:snow"]),
@@ -314,13 +326,15 @@ impl Dice {
             .zip(SIZES)
             .map(|(i, (w, h))| creative(&format!("banner-{i}"), 0, banner_ad(*w, *h)))
             .collect();
-        let video = VideoAd {
-            title: String::new(),
+        let audio = LinearAd {
             duration_s: 15,
-            w: 640,
-            h: 360,
-            skip_after_s: None,
-            media: Vec::new(),
+            ..LinearAd::default()
+        };
+        creatives.push(creative("audio", 0, Ad::Audio(audio)));
+        let video = LinearAd {
+            duration_s: 15,
+            size: Some((640, 360)),
+            ..LinearAd::default()
         };
         creatives.push(creative("video", 0, Ad::Video(video)));
         let native = NativeAd {
@@ -489,7 +503,7 @@ impl World {
             })
         };
         Channel {
-            kind: dice.pick(&[ChannelKind::Site, ChannelKind::App]),
+            kind: dice.pick(&[ChannelKind::Site, ChannelKind::App, ChannelKind::Dooh]),
             id: dice.maybe(WORDS),
             name: dice.maybe(WORDS),
             domain: dice.maybe(DOMAINS),
@@ -499,6 +513,7 @@ impl World {
             publisher_domain: dice.maybe(WORDS),
             categories: list(dice, CATEGORIES),
             keywords: list(dice, WORDS),
+            venues: list(dice, VENUES),
             ..Channel::default()
         }
     }
@@ -537,9 +552,14 @@ impl World {
             plcmt: dice.maybe(&[0, 1, 2]),
             ..Video::default()
         };
+        let audio = Audio {
+            feed: dice.maybe(&[0, 1, 2]),
+            ..Audio::default()
+        };
         Imp {
             banner: dice.maybe(&[banner]),
             video: dice.one_in(2).then_some(video),
+            audio: dice.one_in(2).then_some(audio),
             native: dice.one_in(3).then(Native::default),
             tagid: dice.maybe(WORDS),
             instl: dice.one_in(2),

@@ -1,5 +1,6 @@
 //! Section 3.2.8: audio, derived from the audio ads that were bid.
 
+use crate::certify::answer::Bid;
 use crate::certify::case::{Case, Section, Verdict, ensure};
 use crate::certify::edit::set;
 use crate::certify::markup;
@@ -35,7 +36,7 @@ pub fn cases() -> Vec<Case> {
                 let base = stage.base(Format::Audio)?;
                 let edit = |request: &mut Value| set(request, "imp.0.audio.maxduration", json!(1));
                 stage.never(base, edit, "an ad longer than maxduration", |bid| {
-                    bid.int("dur").or_else(|| markup::vast_duration_s(bid.markup())) > Some(1)
+                    duration(bid) > Some(1)
                 })
             },
         ),
@@ -61,6 +62,79 @@ pub fn cases() -> Vec<Case> {
                 let edit = |request: &mut Value| set(request, "imp.0.audio.battr", json!([attribute]));
                 stage.never(base, edit, "a bid with a blocked attribute", |bid| {
                     bid.ints("attr").contains(&attribute)
+                })
+            },
+        ),
+        case(
+            "audio.duration.min",
+            "an audio ad shorter than minduration does not bid",
+            |stage| {
+                let base = stage.sample(Format::Audio, "of a known duration", |bid| {
+                    duration(bid).is_some()
+                })?;
+                let dur = duration(&base.bid).unwrap_or_default();
+                let edit = |request: &mut Value| {
+                    set(request, "imp.0.audio.minduration", json!(dur + 1));
+                    set(request, "imp.0.audio.maxduration", json!(dur + 600));
+                };
+                stage.never(base, edit, "an ad shorter than minduration", |bid| {
+                    duration(bid).is_some_and(|found| found <= dur)
+                })
+            },
+        ),
+        case(
+            "audio.rqddurs.other",
+            "an audio ad of none of the required durations does not bid",
+            |stage| {
+                let base = stage.sample(Format::Audio, "of a known duration", |bid| {
+                    duration(bid).is_some()
+                })?;
+                let dur = duration(&base.bid).unwrap_or_default();
+                let edit = |request: &mut Value| {
+                    set(request, "imp.0.audio.minduration", json!(null));
+                    set(request, "imp.0.audio.maxduration", json!(null));
+                    set(request, "imp.0.audio.rqddurs", json!([dur + 1, dur + 97]));
+                };
+                stage.never(base, edit, "an ad of a duration that is not required", |bid| {
+                    duration(bid) == Some(dur)
+                })
+            },
+        ),
+        case(
+            "audio.protocols.daast",
+            "where only DAAST is played, no VAST bids",
+            |stage| {
+                let vast = |bid: &Bid| bid.markup().contains("<VAST");
+                let base = stage.sample(Format::Audio, "that is VAST", vast)?;
+                let edit = |request: &mut Value| set(request, "imp.0.audio.protocols", json!([9, 10]));
+                stage.never(base, edit, "VAST where only DAAST is played", vast)
+            },
+        ),
+        case(
+            "audio.mimes.missing",
+            "an audio imp without mimes is not bid on as audio",
+            |stage| {
+                let base = stage.base(Format::Audio)?;
+                stage.fresh_bid(base)?;
+                let mut request = stage.fresh(&base.request);
+                set(&mut request, "imp.0.audio.mimes", json!(null));
+                let answer = stage.send(&stage.call(request.to_string().into_bytes()))?;
+                ensure(answer.bids().is_empty(), || {
+                    "mimes is required; a bid where it is missing is a guess".into()
+                })
+            },
+        ),
+        case(
+            "audio.floor.second",
+            "no audio ad is bid below its floor by second",
+            |stage| {
+                let base = stage.sample(Format::Audio, "of a known duration", |bid| {
+                    duration(bid).is_some()
+                })?;
+                let each = base.bid.price() * 1.5 / duration(&base.bid).unwrap_or(1) as f64;
+                let edit = |request: &mut Value| set(request, "imp.0.audio.mincpmpersec", json!(each));
+                stage.never(base, edit, "a bid below the floor by second", |bid| {
+                    duration(bid).is_some_and(|dur| bid.price() < each * dur as f64 - 1e-6)
                 })
             },
         ),
@@ -104,6 +178,10 @@ pub fn cases() -> Vec<Case> {
             },
         ),
     ]
+}
+
+fn duration(bid: &Bid) -> Option<i64> {
+    bid.int("dur").or_else(|| markup::vast_duration_s(bid.markup()))
 }
 
 fn case(id: &'static str, title: &'static str, run: impl Fn(&Stage) -> Verdict + 'static) -> Case {

@@ -6,7 +6,9 @@ mod audio;
 mod banner;
 mod blocks;
 mod body;
+mod companions;
 mod deals;
+mod dooh;
 mod floors;
 mod imp;
 mod macros;
@@ -43,6 +45,7 @@ pub fn all() -> Vec<Case> {
         video::cases(),
         vast::cases(),
         audio::cases(),
+        companions::cases(),
         native::cases(),
         native_answer::cases(),
         deals::cases(),
@@ -54,6 +57,7 @@ pub fn all() -> Vec<Case> {
         notice_values::cases(),
         tokens::cases(),
         money::cases(),
+        dooh::cases(),
     ]
     .into_iter()
     .flatten()

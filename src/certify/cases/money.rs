@@ -143,7 +143,7 @@ fn unchanged(stage: &Stage, before: Nanos, wrong: &str) -> Verdict {
 }
 
 /// What all campaigns have spent in their lives, on time and late.
-fn spent(stage: &Stage) -> Result<Nanos, Flaw> {
+pub(super) fn spent(stage: &Stage) -> Result<Nanos, Flaw> {
     let Some(admin) = &stage.settings.admin else {
         return not_tested("the books are seen through --admin only");
     };

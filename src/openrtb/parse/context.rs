@@ -40,6 +40,7 @@ impl<'a> Parser<'_, 'a> {
         };
         let mut categories = [None; 3];
         let mut keywords = [None; 2];
+        let mut venues = [None; 2];
         let mut content = Content::default();
         for (key, value) in value.fields() {
             match key {
@@ -57,9 +58,17 @@ impl<'a> Parser<'_, 'a> {
                 "keywords" => keywords[0] = Some(value),
                 "kwarray" => keywords[1] = Some(value),
                 "content" => content = read_content(value),
+                // The specification's own example in section 7.9.6 writes `venuetypeid`.
+                "venuetype" if kind == ChannelKind::Dooh => venues[0] = Some(value),
+                "venuetypeid" if kind == ChannelKind::Dooh => venues[1] = Some(value),
                 _ => {}
             }
         }
+        let start = self.request.strs.len();
+        for list in venues.into_iter().flatten() {
+            self.push_strs(list);
+        }
+        channel.venues = self.strs_since(start);
         channel.content_language = content.language;
         self.push_channel_lists(&mut channel, categories, keywords, &content);
         channel

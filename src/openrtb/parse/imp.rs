@@ -4,6 +4,23 @@ use super::lists::span;
 use super::tape::Value;
 use super::{Malformed, Parser, required_id};
 use crate::openrtb::request::{Banner, FloorCurrency, Imp, Size};
+use crate::units::Timestamp;
+
+/// Where a banner stands, for error messages.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Imp,
+    Companion,
+}
+
+impl Place {
+    fn name(self, in_imp: &'static str, as_companion: &'static str) -> &'static str {
+        match self {
+            Place::Imp => in_imp,
+            Place::Companion => as_companion,
+        }
+    }
+}
 
 impl<'a> Parser<'_, 'a> {
     /// `Imp`, section 3.2.4.
@@ -13,9 +30,9 @@ impl<'a> Parser<'_, 'a> {
         for (key, value) in value.fields() {
             match key {
                 "id" => id = Some(value),
-                "banner" => imp.banner = self.banner(value)?,
+                "banner" => imp.banner = self.banner(value, Place::Imp)?,
                 "video" => imp.video = self.video(value)?,
-                "audio" => imp.audio = value.is_object(),
+                "audio" => imp.audio = self.audio(value)?,
                 "native" => imp.native = self.native(value)?,
                 "bidfloor" => imp.floor = value.cpm("imp.bidfloor")?.unwrap_or_default(),
                 "bidfloorcur" => imp.floor_cur = floor_currency(value),
@@ -26,6 +43,7 @@ impl<'a> Parser<'_, 'a> {
                 "ssai" => imp.ssai = value.uint().unwrap_or(0),
                 "exp" => imp.exp_s = value.uint(),
                 "qty" => imp.qty_micros = multiplier(value)?,
+                "dt" => imp.dt = instant(value),
                 "pmp" => self.pmp(value, &mut imp)?,
                 "ext" => ext = Some(value),
                 _ => {}
@@ -40,7 +58,7 @@ impl<'a> Parser<'_, 'a> {
     }
 
     /// `Banner`, section 3.2.6.
-    fn banner(&mut self, value: Value<'_, 'a>) -> Result<Option<Banner>, Malformed> {
+    pub fn banner(&mut self, value: Value<'_, 'a>, place: Place) -> Result<Option<Banner>, Malformed> {
         if !value.is_object() {
             return Ok(None);
         }
@@ -51,12 +69,20 @@ impl<'a> Parser<'_, 'a> {
                 "w" => w = Some(value),
                 "h" => h = Some(value),
                 "format" => format = Some(value),
-                "btype" => banner.btype = self.ints(value, "imp.banner.btype")?,
-                "battr" => banner.battr = self.ints(value, "imp.banner.battr")?,
+                "btype" => {
+                    banner.btype = self.ints(value, place.name("imp.banner.btype", "companionad.btype"))?
+                }
+                "battr" => {
+                    banner.battr = self.ints(value, place.name("imp.banner.battr", "companionad.battr"))?
+                }
                 "pos" => banner.pos = value.uint(),
-                "mimes" => banner.mimes = self.strs(value, "imp.banner.mimes")?,
-                "api" => banner.api = self.ints(value, "imp.banner.api")?,
-                "expdir" => banner.expdir = self.ints(value, "imp.banner.expdir")?,
+                "mimes" => {
+                    banner.mimes = self.strs(value, place.name("imp.banner.mimes", "companionad.mimes"))?
+                }
+                "api" => banner.api = self.ints(value, place.name("imp.banner.api", "companionad.api"))?,
+                "expdir" => {
+                    banner.expdir = self.ints(value, place.name("imp.banner.expdir", "companionad.expdir"))?
+                }
                 _ => {}
             }
         }
@@ -131,12 +157,23 @@ fn multiplier(qty: Value<'_, '_>) -> Result<Option<u64>, Malformed> {
     let Some(value) = qty.field("multiplier").filter(|value| !value.is_absent()) else {
         return Ok(None);
     };
-    match value.number() {
-        // A million impressions for one play is above any screen's audience.
-        Some(times) if (0.0..=1e6).contains(&times) => Ok(Some((times * 1e6).round() as u64)),
-        _ => Err(Malformed::Invalid(
+    // A million impressions for one play is above any screen's audience.
+    let micros = value
+        .number()
+        .filter(|times| (0.0..=1e6).contains(times))
+        .map_or(0, |times| (times * 1e6).round() as u64);
+    match micros {
+        0 => Err(Malformed::Invalid(
             "imp.qty.multiplier",
-            "a number from 0 to 1,000,000",
+            "a number above 0, at most 1,000,000",
         )),
+        micros => Ok(Some(micros)),
     }
+}
+
+/// Milliseconds since 1970, as far as a float counts them one by one.
+fn instant(value: Value<'_, '_>) -> Option<Timestamp> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let ms = value.number().filter(|ms| *ms > 0.0 && *ms <= EXACT_MAX)?;
+    Some(Timestamp(ms as i64))
 }

@@ -10,9 +10,9 @@ mod imp;
 mod lists;
 mod native;
 mod scalar;
+mod spot;
 mod tape;
 mod user;
-mod video;
 
 use super::request::{Imp, Request};
 use arena::Arena;
@@ -232,6 +232,7 @@ fn emptied<'b>(request: Request<'_>) -> Request<'b> {
         segments: emptied_list(request.segments),
         schain_nodes: emptied_list(request.schain_nodes),
         dur_floors: emptied_list(request.dur_floors),
+        companions: emptied_list(request.companions),
         ..Request::default()
     }
 }

@@ -92,6 +92,7 @@ pub struct Creative {
 pub enum Format {
     Banner { w: u32, h: u32 },
     Video,
+    Audio,
     Native,
 }
 
@@ -103,6 +104,7 @@ impl Format {
                 h: banner.h,
             },
             Ad::Video(_) => Format::Video,
+            Ad::Audio(_) => Format::Audio,
             Ad::Native(_) => Format::Native,
         }
     }

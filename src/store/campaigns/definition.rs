@@ -186,11 +186,17 @@ pub struct Targeting {
     /// Hours of the week in the user's own time zone.
     pub hours: Hours,
     pub exchange: Terms<String>,
-    /// A domain covers its subdomains.
+    /// 1 site, 2 app, 3 dooh: [`ChannelKind::code`](crate::openrtb::request::ChannelKind::code).
+    pub channel: Terms<u32>,
+    /// The domain of a site, or of the owner of a DOOH screen; a domain covers its subdomains.
     pub site: Terms<String>,
     /// App name or id.
     pub app: Terms<String>,
     pub bundle: Terms<String>,
+    /// Name or id of a DOOH placement.
+    pub dooh: Terms<String>,
+    /// Where a DOOH screen stands, as the request writes it: `transit` covers `transit.airports`.
+    pub venue: Terms<String>,
     pub publisher: Terms<String>,
     /// `imp.tagid`.
     pub placement: Terms<String>,
@@ -202,6 +208,8 @@ pub struct Targeting {
     pub rewarded: Option<bool>,
     /// `video.plcmt`.
     pub video_placement: Terms<u32>,
+    /// `audio.feed`.
+    pub audio_feed: Terms<u32>,
     pub deal: Terms<String>,
     pub ip: Terms<IpRange>,
     /// Named context signals as `name:value`, such as `weather:rain`.
@@ -286,7 +294,10 @@ pub enum Approval {
 #[derive(Clone, Debug)]
 pub enum Ad {
     Banner(BannerAd),
-    Video(VideoAd),
+    /// With a size.
+    Video(LinearAd),
+    /// Without one.
+    Audio(LinearAd),
     Native(NativeAd),
 }
 
@@ -300,15 +311,18 @@ pub struct BannerAd {
     pub btype: u32,
 }
 
-#[derive(Clone, Debug)]
-pub struct VideoAd {
+/// A video, or an audio ad.
+#[derive(Clone, Debug, Default)]
+pub struct LinearAd {
     pub title: String,
     pub duration_s: u32,
-    pub w: u32,
-    pub h: u32,
+    /// Of the picture.
+    pub size: Option<(u32, u32)>,
     /// `Some(n)`: the ad itself can be skipped after n seconds.
     pub skip_after_s: Option<u32>,
     pub media: Vec<MediaFile>,
+    /// Shown with the ad where the imp has room for them.
+    pub companions: Vec<CompanionAd>,
 }
 
 #[derive(Clone, Debug)]
@@ -316,8 +330,31 @@ pub struct MediaFile {
     pub url: String,
     pub mime: String,
     pub bitrate_kbps: u32,
+    /// 0 × 0 in an audio ad.
     pub w: u32,
     pub h: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct CompanionAd {
+    pub w: u32,
+    pub h: u32,
+    /// AdCOM creative attributes.
+    pub attributes: Vec<u32>,
+    pub content: CompanionContent,
+}
+
+#[derive(Clone, Debug)]
+pub enum CompanionContent {
+    Image {
+        url: String,
+        mime: String,
+    },
+    /// As in a [`BannerAd`].
+    Html {
+        html: String,
+        btype: u32,
+    },
 }
 
 #[derive(Clone, Debug)]

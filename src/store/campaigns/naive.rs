@@ -5,7 +5,7 @@
 use super::compiled::{Format, LineItem};
 use super::definition::{IpRange, Targeting, Terms, VersionRange};
 use super::dimension::Dimension;
-use super::opportunity::{Opportunity, region_is, size_takes};
+use super::opportunity::{Opportunity, region_is};
 use super::version::Version;
 use crate::openrtb::{category, domain};
 use crate::store::profiles::Profile;
@@ -71,8 +71,9 @@ pub fn takes(opportunity: &Opportunity, format: Format) -> bool {
     match format {
         Format::Banner { w, h } => opportunity
             .banner_sizes()
-            .is_some_and(|sizes| sizes.is_empty() || sizes.iter().any(|size| size_takes(size, w, h))),
+            .is_some_and(|sizes| sizes.is_empty() || sizes.iter().any(|size| size.takes(w, h))),
         Format::Video => opportunity.imp.video.is_some(),
+        Format::Audio => opportunity.imp.audio.is_some(),
         Format::Native => opportunity.imp.native.is_some(),
     }
 }
@@ -89,6 +90,7 @@ pub(super) fn targeting_meets(
     match dimension {
         Dimension::Status | Dimension::Flight | Dimension::Format => true,
         Dimension::Exchange => text(&t.exchange, [Some(o.exchange)]),
+        Dimension::Channel => number(&t.channel, [o.request.channel.kind.code()]),
         Dimension::Deal => terms(&t.deal, |wanted| {
             o.deals().any(|id| id.eq_ignore_ascii_case(wanted))
         }),
@@ -118,6 +120,8 @@ pub(super) fn targeting_meets(
         }),
         Dimension::App => text(&t.app, o.app()),
         Dimension::Bundle => text(&t.bundle, [o.request.channel.bundle]),
+        Dimension::Dooh => text(&t.dooh, o.dooh()),
+        Dimension::Venue => terms(&t.venue, |wanted| o.venues().any(|venue| venue_is(wanted, venue))),
         Dimension::Publisher => text(&t.publisher, o.publisher()),
         Dimension::Placement => text(&t.placement, [o.imp.tagid]),
         Dimension::Category => terms(&t.category, |wanted| {
@@ -130,6 +134,7 @@ pub(super) fn targeting_meets(
         Dimension::Instl => t.instl.is_none_or(|wanted| wanted == o.imp.instl),
         Dimension::Rewarded => t.rewarded.is_none_or(|wanted| wanted == o.imp.rewarded),
         Dimension::VideoPlacement => number(&t.video_placement, [o.video_placement()]),
+        Dimension::AudioFeed => number(&t.audio_feed, [o.audio_feed()]),
         Dimension::Ip => terms(&t.ip, |range| o.ip.is_some_and(|ip| range.contains(ip))),
         Dimension::Signal => terms(&t.signal, |wanted| {
             o.active_signals(now).any(|s| s.eq_ignore_ascii_case(wanted))
@@ -166,6 +171,11 @@ fn postcode_is(wanted: &str, postcode: &str) -> bool {
             .is_some_and(|p| p.eq_ignore_ascii_case(prefix.as_bytes())),
         None => wanted.eq_ignore_ascii_case(postcode),
     }
+}
+
+fn venue_is(wanted: &str, venue: &str) -> bool {
+    let (head, rest) = venue.as_bytes().split_at(venue.len().min(wanted.len()));
+    head.eq_ignore_ascii_case(wanted.as_bytes()) && (rest.is_empty() || rest[0] == b'.')
 }
 
 fn language_is(wanted: &str, offered: &str) -> bool {

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 const DOMAIN_BYTES_MAX: usize = 253;
 /// Longer than any category id; longer text is not looked up parent by parent.
 const CATEGORY_BYTES_MAX: usize = 64;
+/// Longer than any venue type; longer text is not looked up parent by parent.
+const VENUE_BYTES_MAX: usize = 128;
 /// Clocks on earth are within 14 hours of UTC.
 const UTC_OFFSET_MIN_MAX: i32 = 14 * 60;
 
@@ -23,7 +25,7 @@ pub struct Opportunity<'a> {
     pub user_time: HourOfWeek,
     pub signals: &'a Signals,
     pub place: Place<'a>,
-    /// `site.domain`, else the host of `site.page`; without a trailing dot.
+    /// `site.domain`, else the host of `site.page`; or `dooh.domain`. Without a trailing dot.
     pub domain: Option<&'a str>,
     pub os_version: Option<Version>,
     /// IPv4 addresses within IPv6 are IPv4.
@@ -81,6 +83,26 @@ impl<'a> Opportunity<'a> {
         }
     }
 
+    /// Name and id of the DOOH placement.
+    pub fn dooh(&self) -> [Option<&'a str>; 2] {
+        let channel = &self.request.channel;
+        if channel.kind == ChannelKind::Dooh {
+            [channel.name, channel.id]
+        } else {
+            [None, None]
+        }
+    }
+
+    /// The venue types of the DOOH placement.
+    pub fn venues(&self) -> impl Iterator<Item = &'a str> {
+        let request = self.request;
+        request
+            .strs(request.channel.venues)
+            .iter()
+            .copied()
+            .filter(|venue| venue.len() <= VENUE_BYTES_MAX)
+    }
+
     /// Id and domain of the publisher.
     pub fn publisher(&self) -> [Option<&'a str>; 2] {
         [
@@ -97,8 +119,13 @@ impl<'a> Opportunity<'a> {
         ]
     }
 
+    /// The deprecated `placement` is none: what it called in-stream is several things now (section 3.2.7).
     pub fn video_placement(&self) -> Option<u32> {
         self.imp.video.and_then(|video| video.plcmt)
+    }
+
+    pub fn audio_feed(&self) -> Option<u32> {
+        self.imp.audio.and_then(|audio| audio.feed)
     }
 
     /// The sizes of the banner; `None` = no banner, empty = any size.
@@ -183,15 +210,6 @@ pub fn user_hour(
     now.hour_of_week(offset)
 }
 
-/// Whether a banner of `w` × `h` fits: the exact size, or the ratio and the minimum width of a flex size (2.6, 3.2.10).
-pub fn size_takes(size: &Size, w: u32, h: u32) -> bool {
-    if size.w > 0 && size.h > 0 {
-        return (size.w, size.h) == (w, h);
-    }
-    let ratio = (u64::from(size.wratio), u64::from(size.hratio));
-    ratio.0 > 0 && ratio.1 > 0 && w >= size.wmin && u64::from(w) * ratio.1 == u64::from(h) * ratio.0
-}
-
 /// Whether `wanted`, `COUNTRY-REGION` or a region alone, is the region of `place`.
 pub(super) fn region_is(wanted: &str, place: &Place) -> bool {
     let Some(region) = place.region else { return false };
@@ -205,7 +223,7 @@ pub(super) fn region_is(wanted: &str, place: &Place) -> bool {
 
 fn site_domain<'a>(request: &Request<'a>) -> Option<&'a str> {
     let channel = &request.channel;
-    if channel.kind != ChannelKind::Site {
+    if !matches!(channel.kind, ChannelKind::Site | ChannelKind::Dooh) {
         return None;
     }
     let domain = channel
@@ -251,23 +269,5 @@ mod tests {
         assert_eq!(hour(&request), 2);
         request.device.geo.utc_offset_min = Some(180);
         assert_eq!(hour(&request), 3);
-    }
-
-    #[test]
-    fn a_size_takes_its_exact_size_or_its_ratio() {
-        let exact = Size {
-            w: 300,
-            h: 250,
-            ..Size::default()
-        };
-        let flex = Size {
-            wratio: 6,
-            hratio: 5,
-            wmin: 300,
-            ..Size::default()
-        };
-        assert!(size_takes(&exact, 300, 250) && !size_takes(&exact, 600, 500));
-        assert!(size_takes(&flex, 300, 250) && size_takes(&flex, 600, 500));
-        assert!(!size_takes(&flex, 240, 200) && !size_takes(&Size::default(), 0, 0));
     }
 }

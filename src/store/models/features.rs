@@ -43,7 +43,7 @@ pub struct CandidateInput<'a> {
 }
 
 impl<'a> CandidateInput<'a> {
-    /// As configured. A native ad has no size of its own: 0 × 0.
+    /// As configured. A native and an audio ad have no size of their own: 0 × 0.
     pub fn of(
         advertiser: &'a Advertiser,
         campaign: &'a Campaign,
@@ -52,7 +52,11 @@ impl<'a> CandidateInput<'a> {
     ) -> CandidateInput<'a> {
         let (format, w, h) = match &creative.ad {
             Ad::Banner(ad) => (AdFormat::Banner, ad.w, ad.h),
-            Ad::Video(ad) => (AdFormat::Video, ad.w, ad.h),
+            Ad::Video(ad) => {
+                let (w, h) = ad.size.unwrap_or_default();
+                (AdFormat::Video, w, h)
+            }
+            Ad::Audio(_) => (AdFormat::Audio, 0, 0),
             Ad::Native(_) => (AdFormat::Native, 0, 0),
         };
         CandidateInput {
@@ -332,6 +336,7 @@ fn offered_formats(imp: &Imp) -> impl Iterator<Item = &'static str> {
     let offered = [
         (imp.banner.is_some(), AdFormat::Banner),
         (imp.video.is_some(), AdFormat::Video),
+        (imp.audio.is_some(), AdFormat::Audio),
         (imp.native.is_some(), AdFormat::Native),
     ];
     offered

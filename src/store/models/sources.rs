@@ -207,6 +207,7 @@ impl Source {
 pub enum AdFormat {
     Banner,
     Video,
+    Audio,
     Native,
 }
 
@@ -215,6 +216,7 @@ impl AdFormat {
         match self {
             AdFormat::Banner => "banner",
             AdFormat::Video => "video",
+            AdFormat::Audio => "audio",
             AdFormat::Native => "native",
         }
     }

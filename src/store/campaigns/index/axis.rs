@@ -10,7 +10,7 @@ use crate::store::campaigns::compiled::{Format, LineItem};
 use crate::store::campaigns::definition::{Circle, IpRange, Terms};
 use crate::store::campaigns::dimension::Dimension;
 use crate::store::campaigns::geo;
-use crate::store::campaigns::opportunity::{Opportunity, size_takes};
+use crate::store::campaigns::opportunity::Opportunity;
 use crate::store::campaigns::version::Version;
 use crate::units::Timestamp;
 use std::collections::BTreeSet;
@@ -48,6 +48,7 @@ type IpKey = (bool, u128);
 
 const ANY_BANNER: &str = "banner";
 const VIDEO: &str = "video";
+const AUDIO: &str = "audio";
 const NATIVE: &str = "native";
 
 /// The axes that some serving line item constrains.
@@ -203,7 +204,7 @@ fn plain_axis(items: &[LineItem], dimension: Dimension) -> (Kind, AxisBuilder) {
 fn format_axis(items: &[LineItem]) -> (Kind, AxisBuilder) {
     let banner = |format: &Format| match *format {
         Format::Banner { w, h } => Some((w, h)),
-        Format::Video | Format::Native => None,
+        Format::Video | Format::Audio | Format::Native => None,
     };
     let sizes: BTreeSet<_> = items
         .iter()
@@ -214,6 +215,7 @@ fn format_axis(items: &[LineItem]) -> (Kind, AxisBuilder) {
         let keys = item.formats.iter().flat_map(|format| match *format {
             Format::Banner { w, h } => [Some(Key::Number(size_number(w, h))), Some(Key::text(ANY_BANNER))],
             Format::Video => [Some(Key::text(VIDEO)), None],
+            Format::Audio => [Some(Key::text(AUDIO)), None],
             Format::Native => [Some(Key::text(NATIVE)), None],
         });
         builder.add(position, only(keys.flatten().collect()));
@@ -234,7 +236,7 @@ fn offer_formats(o: &Opportunity, sizes: &[(u32, u32)], visit: &mut impl FnMut(O
                 if size.w > 0 && size.h > 0 {
                     visit(Offered::Number(size_number(size.w, size.h)));
                 } else {
-                    let fitting = sizes.iter().filter(|(w, h)| size_takes(size, *w, *h));
+                    let fitting = sizes.iter().filter(|(w, h)| size.takes(*w, *h));
                     fitting.for_each(|(w, h)| visit(Offered::Number(size_number(*w, *h))));
                 }
             }
@@ -243,6 +245,9 @@ fn offer_formats(o: &Opportunity, sizes: &[(u32, u32)], visit: &mut impl FnMut(O
     }
     if o.imp.video.is_some() {
         visit(Offered::text(VIDEO));
+    }
+    if o.imp.audio.is_some() {
+        visit(Offered::text(AUDIO));
     }
     if o.imp.native.is_some() {
         visit(Offered::text(NATIVE));

@@ -15,6 +15,7 @@ pub(super) fn offer<'a>(
     let (device, channel) = (&o.request.device, &o.request.channel);
     match dimension {
         Dimension::Exchange => visit(Offered::text(o.exchange)),
+        Dimension::Channel => numbers(channel.kind.code(), visit),
         Dimension::Deal => texts(o.deals(), visit),
         Dimension::Country => texts(o.place.country, visit),
         Dimension::Region => regions(o, visit),
@@ -31,6 +32,8 @@ pub(super) fn offer<'a>(
         Dimension::Site => domains(o.domain, visit),
         Dimension::App => texts(o.app().into_iter().flatten(), visit),
         Dimension::Bundle => texts(channel.bundle, visit),
+        Dimension::Dooh => texts(o.dooh().into_iter().flatten(), visit),
+        Dimension::Venue => o.venues().for_each(|venue| venues(venue, visit)),
         Dimension::Publisher => texts(o.publisher().into_iter().flatten(), visit),
         Dimension::Placement => texts(o.imp.tagid, visit),
         Dimension::Category => o.categories().for_each(|category| categories(category, visit)),
@@ -39,6 +42,7 @@ pub(super) fn offer<'a>(
         Dimension::Instl => visit(Offered::Number(o.imp.instl.into())),
         Dimension::Rewarded => visit(Offered::Number(o.imp.rewarded.into())),
         Dimension::VideoPlacement => numbers(o.video_placement(), visit),
+        Dimension::AudioFeed => numbers(o.audio_feed(), visit),
         Dimension::Signal => texts(o.active_signals(now), visit),
         _ => {}
     }
@@ -78,6 +82,14 @@ fn domains(domain: Option<&str>, visit: &mut impl FnMut(Offered<'_>)) {
     while let Some(suffix) = rest {
         visit(Offered::text(suffix));
         rest = suffix.split_once('.').map(|(_, suffix)| suffix);
+    }
+}
+
+/// `transit.airports` and `transit`.
+fn venues(venue: &str, visit: &mut impl FnMut(Offered<'_>)) {
+    visit(Offered::text(venue));
+    for (end, _) in venue.match_indices('.') {
+        visit(Offered::text(&venue[..end]));
     }
 }
 

@@ -5,8 +5,9 @@ use crate::store::campaigns::definition::{Targeting, Terms};
 use crate::store::campaigns::dimension::Dimension;
 
 /// Dimensions whose configured values are keys by themselves; the others need cuts, cells or the line item.
-pub(super) const DIMENSIONS: [Dimension; 27] = [
+pub(super) const DIMENSIONS: [Dimension; 31] = [
     Dimension::Exchange,
+    Dimension::Channel,
     Dimension::Deal,
     Dimension::Country,
     Dimension::Region,
@@ -24,6 +25,8 @@ pub(super) const DIMENSIONS: [Dimension; 27] = [
     Dimension::Site,
     Dimension::App,
     Dimension::Bundle,
+    Dimension::Dooh,
+    Dimension::Venue,
     Dimension::Publisher,
     Dimension::Placement,
     Dimension::Category,
@@ -32,6 +35,7 @@ pub(super) const DIMENSIONS: [Dimension; 27] = [
     Dimension::Instl,
     Dimension::Rewarded,
     Dimension::VideoPlacement,
+    Dimension::AudioFeed,
     Dimension::Signal,
 ];
 
@@ -39,6 +43,7 @@ pub(super) const DIMENSIONS: [Dimension; 27] = [
 pub(super) fn keys(t: &Targeting, dimension: Dimension) -> Terms<Key> {
     match dimension {
         Dimension::Exchange => texts(&t.exchange),
+        Dimension::Channel => numbers(&t.channel),
         Dimension::Deal => texts(&t.deal),
         Dimension::Country => texts(&t.country),
         Dimension::Region => texts(&t.region),
@@ -56,6 +61,8 @@ pub(super) fn keys(t: &Targeting, dimension: Dimension) -> Terms<Key> {
         Dimension::Site => map(&t.site, |site| Key::text(normal_domain(site))),
         Dimension::App => texts(&t.app),
         Dimension::Bundle => texts(&t.bundle),
+        Dimension::Dooh => texts(&t.dooh),
+        Dimension::Venue => texts(&t.venue),
         Dimension::Publisher => texts(&t.publisher),
         Dimension::Placement => texts(&t.placement),
         Dimension::Category => texts(&t.category),
@@ -64,6 +71,7 @@ pub(super) fn keys(t: &Targeting, dimension: Dimension) -> Terms<Key> {
         Dimension::Instl => included(t.instl.map(|wanted| [u64::from(wanted)])),
         Dimension::Rewarded => included(t.rewarded.map(|wanted| [u64::from(wanted)])),
         Dimension::VideoPlacement => numbers(&t.video_placement),
+        Dimension::AudioFeed => numbers(&t.audio_feed),
         Dimension::Signal => texts(&t.signal),
         _ => Terms::default(),
     }
