@@ -238,6 +238,7 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         without_id: WithoutId::Bid,
         creatives,
         deliver_deals: false,
+        open_beside_deals: false,
         roadblock: false,
     }
 }

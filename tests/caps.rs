@@ -144,6 +144,74 @@ fn one_bid_of_a_line_item_is_outstanding_for_a_user_until_it_is_lost_billed_or_o
 }
 
 #[test]
+fn the_bids_of_one_response_share_a_chance_that_ends_with_the_last_of_them() {
+    let (ann, item) = (UserKey(1), ObjectId(0));
+    let caps = Caps::new(100);
+    caps.set_rules(rules());
+    let beside = |n, until| caps.provisional_beside(ann, item, bid(1), bid(n), at(until));
+    assert!(!beside(2, 60), "there is no chance yet");
+    assert!(caps.provisional(ann, item, bid(1), at(0), at(60)));
+    assert!(beside(2, 90) && beside(3, 60));
+    assert!(!caps.clear(ann, item, bid(1)), "the others are open");
+    caps.count(ann, &[object(0)], bid(3), at(1));
+    assert!(
+        !caps.provisional(ann, item, bid(4), at(61), at(121)),
+        "the second is open until its own end"
+    );
+    let again = restarted(&caps);
+    assert!(!again.provisional(ann, item, bid(4), at(61), at(121)));
+    assert!(!caps.clear(ann, item, bid(3)), "cleared already");
+    assert!(caps.clear(ann, item, bid(2)) && again.clear(ann, item, bid(2)));
+    assert!(caps.provisional(ann, item, bid(5), at(61), at(121)));
+    assert!(!beside(6, 121), "the first of another response");
+    assert_eq!(caps.totals().provisional, 1);
+    let shared = (6..20)
+        .filter(|&n| caps.provisional_beside(ann, item, bid(5), bid(n), at(121)))
+        .count();
+    assert_eq!(shared, 7, "eight bids share a chance at most");
+}
+
+#[test]
+fn a_checkpoint_of_the_first_version_is_read() {
+    let (ann, item) = (UserKey(1), ObjectId(0));
+    let mut old = Vec::new();
+    old.extend_from_slice(b"OUTBIDCA");
+    old.extend_from_slice(&1_u32.to_le_bytes());
+    old.extend_from_slice(&1_u32.to_le_bytes());
+    old.extend_from_slice(&ann.0.to_le_bytes());
+    old.extend_from_slice(&CapObject::of(CapLevel::LineItem, item).0.to_le_bytes());
+    old.extend_from_slice(&bid(1).0.to_le_bytes());
+    old.extend_from_slice(&at(60).0.to_le_bytes());
+    old.extend_from_slice(&0_u32.to_le_bytes());
+    let caps = Caps::new(100);
+    assert_eq!(caps.restore(&old), Ok(0));
+    assert!(!caps.provisional(ann, item, bid(2), at(1), at(61)));
+    assert!(caps.clear(ann, item, bid(1)));
+}
+
+#[test]
+fn room_for_several_at_once_is_what_the_window_leaves() {
+    let ann = UserKey(1);
+    let caps = Caps::new(100);
+    let rule = CapRule {
+        object: object(0),
+        impressions: 3,
+        window_s: 60,
+    };
+    caps.set_rules([rule]);
+    let room = |now| {
+        (0..6)
+            .take_while(|n| caps.has_room(ann, &rule, n + 1, at(now)))
+            .count()
+    };
+    assert_eq!(room(0), 3, "nobody has seen anything");
+    caps.count(ann, &[object(0)], bid(1), at(0));
+    assert_eq!(room(1), 2);
+    caps.count(ann, &[object(0)], bid(2), at(30));
+    assert_eq!((room(31), room(60), room(90)), (1, 2, 3));
+}
+
+#[test]
 fn a_full_table_of_outstanding_bids_refuses_and_counts() {
     let caps = Caps::new(2);
     let place = |n| caps.provisional(UserKey(n), ObjectId(0), bid(n), at(0), at(60));

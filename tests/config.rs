@@ -2,7 +2,7 @@
 
 use outbid::config::{self, Loaded, Problems};
 use outbid::store::campaigns::definition::{Ad, BidStrategy, CapLevel};
-use outbid::store::exchange::Auth;
+use outbid::store::exchange::{Auth, BidCounts};
 use outbid::units::{Cpm, Currency, HourOfWeek, Nanos, Timestamp};
 use proptest::prelude::*;
 use std::fs;
@@ -506,6 +506,26 @@ fn the_admin_token_comes_from_a_file_or_the_environment() {
         "{problems}"
     );
     assert!(!problems.contains("short"), "{problems}");
+}
+
+#[test]
+fn an_exchange_says_how_many_bids_it_takes() {
+    let counts = |text: &str| load(&[("exchanges/demo.toml", text)]).unwrap().exchanges[0].bids;
+    assert_eq!(counts(""), BidCounts::default());
+    let some = BidCounts {
+        per_imp: 4,
+        open: 2,
+        ..BidCounts::default()
+    };
+    assert_eq!(counts("bids = { per_imp = 4, open = 2 }\n"), some);
+    check(
+        "exchanges/demo.toml",
+        "bids = { per_imp = 0, all = 1 }\n",
+        &[
+            "exchanges/demo.toml:1:20: bids.per_imp: 0 is out of range; write a whole number within 1..=32",
+            "exchanges/demo.toml:1:23: bids.all: `all` is no key of this table; known are `per_imp`, `per_deal`, `open`",
+        ],
+    );
 }
 
 #[test]

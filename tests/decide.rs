@@ -6,12 +6,14 @@ mod golden;
 mod laws;
 #[path = "decide/many.rs"]
 mod many;
+#[path = "decide/several.rs"]
+mod several;
 #[path = "decide/stage.rs"]
 mod stage;
 
 use golden::{NOW, base_request, describe};
 use many::Dice;
-use outbid::engine::{Candidate, Outcome};
+use outbid::engine::{Auction, Candidate, Outcome};
 use outbid::openrtb::request::Request;
 use outbid::openrtb::response::MarkupType;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
@@ -281,6 +283,79 @@ fn the_random_requests_meet_most_reasons_and_bid_often() {
     );
 }
 
+/// How often a thing was seen that the laws about several bids are for.
+#[derive(Debug, Default)]
+struct Seen {
+    beside: usize,
+    both_deals: usize,
+    filled_pods: usize,
+    groups: usize,
+    guaranteed: usize,
+    fixed: usize,
+}
+
+impl Seen {
+    fn look(&mut self, stage: &Stage) {
+        let bids = &stage.scratch.bids;
+        for (place, bid) in bids.iter().enumerate() {
+            let candidate = &bid.candidate;
+            self.guaranteed += usize::from(candidate.guaranteed);
+            self.fixed += usize::from(candidate.auction == Auction::Fixed);
+            self.groups += usize::from(bid.group.is_some());
+            for other in bids[..place].iter().map(|other| &other.candidate) {
+                if other.imp == candidate.imp {
+                    self.beside += usize::from(other.deal.is_some() != candidate.deal.is_some());
+                    self.both_deals += usize::from(
+                        other.line_item == candidate.line_item
+                            && other.deal.is_some()
+                            && candidate.deal.is_some(),
+                    );
+                    self.filled_pods += usize::from(other.deal.is_none() && candidate.deal.is_none());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_of_several_bids_keep_the_laws_whatever_deals_pods_and_road_blocks_there_are() {
+    let mut seen = Seen::default();
+    for seed in 0..24 {
+        let mut dice = Dice(seed);
+        let mut stage = several::market(&mut dice);
+        for turn in 0..40 {
+            let body = several::request(&mut dice);
+            let at = At {
+                now: Timestamp(NOW.0 + turn * 1000),
+                seed: dice.below(u64::MAX),
+                candidates: 1 + dice.below(32) as usize,
+            };
+            let kept = with_request(&body, |request| {
+                let outcome = stage.decide(request, at);
+                laws::check(request, &stage, outcome, at)
+            });
+            assert_eq!(kept, Some(Ok(())), "seed {seed}: {body}");
+            seen.look(&stage);
+            if dice.percent(50) {
+                stage.show_all_or_lose(at.now, &mut |_| dice.percent(30));
+            }
+        }
+    }
+    println!("{seen:?}");
+    let Seen {
+        beside,
+        both_deals,
+        filled_pods,
+        groups,
+        guaranteed,
+        fixed,
+    } = seen;
+    let rarest = [beside, both_deals, filled_pods, groups, guaranteed, fixed]
+        .into_iter()
+        .min();
+    assert!(rarest > Some(10), "{rarest:?}");
+}
+
 /// A small market in which money and caps run out within a few dozen requests.
 fn market(seed: u64) -> Stage {
     let (snapshot, live) = many::market(80, seed, Nanos(40_000_000));
@@ -363,7 +438,7 @@ fn odd(body: String, dice: &mut Dice, changes: u64) -> String {
 }
 
 fn change(value: &mut Value, dice: &mut Dice) {
-    const KEYS: [&str; 26] = [
+    const KEYS: [&str; 31] = [
         "bidfloor",
         "bidfloorcur",
         "at",
@@ -390,6 +465,11 @@ fn change(value: &mut Value, dice: &mut Dice) {
         "deals",
         "qty",
         "dt",
+        "allimps",
+        "podid",
+        "poddur",
+        "maxseq",
+        "poddedupe",
     ];
     match value {
         Value::Object(fields) if dice.percent(80) && !fields.is_empty() => {

@@ -707,6 +707,39 @@ fn companions_are_banners_of_their_own() {
 }
 
 #[test]
+fn what_a_video_says_of_its_pod_is_read() {
+    let pod: Read = |request| {
+        let spot = request.imps[0].video.unwrap().spot;
+        format!(
+            "{:?} {} {} {:?} {:?} {:?}",
+            spot.pod_id,
+            spot.pod_seq,
+            spot.slot_in_pod,
+            spot.pod_duration_s,
+            spot.max_seq,
+            request.ints(spot.pod_dedupe)
+        )
+    };
+    for (fields, expected) in [
+        (r#""w":1"#, "None 0 0 None None []"),
+        (
+            r#""podid":"p1","podseq":-1,"slotinpod":"2","poddur":90.0,"maxseq":4,"poddedupe":[1,3]"#,
+            r#"Some("p1") -1 2 Some(90) Some(4) [1, 3]"#,
+        ),
+        (
+            r#""podid":7,"poddur":0,"maxseq":0,"slotinpod":"first""#,
+            r#"Some("7") 0 0 None None []"#,
+        ),
+    ] {
+        check_imp(
+            &format!(r#""video":{{"mimes":["video/mp4"],{fields}}}"#),
+            pod,
+            expected,
+        );
+    }
+}
+
+#[test]
 fn a_native_request_is_read_as_text_or_object_wrapped_or_not() {
     let native: Read = |request| match request.imps[0].native {
         None => "no native".into(),

@@ -1,18 +1,22 @@
 //! Counts as bytes, so that caps survive a restart. The caller guards the bytes with a checksum of its own.
 //!
 //! ```text
-//! magic u64 | version u32 | provisional u32 × (user u64, object u64, bid u128, until i64)
+//! magic u64 | version u32 | provisional u32 × (user u64, object u64, bids 8 × u32, until i64)
 //!           | users u32 × (user u64, objects u32 × (object u64, moments u32 × u32))
 //! ```
+//! In version 1 one bid stood in the place of eight: its id, u128.
 
 use super::CapObject;
-use super::table::{Caps, Counted, Provisional};
+use super::table::{BIDS_PER_CHANCE_MAX, Caps, Counted, NO_BID, Provisional, short};
 use super::times::Times;
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::units::{BidId, Timestamp, UserKey};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDCA");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// With one bid each.
+const VERSION_1: u32 = 1;
+/// In either version at least.
 const PROVISIONAL_BYTES: usize = 40;
 const USER_BYTES_MIN: usize = 12;
 const OBJECT_BYTES_MIN: usize = 12;
@@ -39,7 +43,7 @@ impl Caps {
         for ((user, object), outstanding) in provisional {
             out.u64(user.0);
             out.u64(object.0);
-            out.u128(outstanding.bid.0);
+            outstanding.bids.iter().for_each(|&bid| out.u32(bid));
             out.i64(outstanding.until.0);
         }
         let users: Vec<UserKey> = self.users.iter().map(|user| *user.key()).collect();
@@ -64,13 +68,14 @@ impl Caps {
         if fields.u64()? != MAGIC {
             return Err(fields.bad("is not a checkpoint of caps"));
         }
-        if fields.u32()? != VERSION {
+        let version = fields.u32()?;
+        if ![VERSION, VERSION_1].contains(&version) {
             return Err(fields.bad("has a version that is not known to this program"));
         }
         for _ in 0..fields.count(PROVISIONAL_BYTES)? {
             let key = (UserKey(fields.u64()?), CapObject(fields.u64()?));
             let outstanding = Provisional {
-                bid: BidId(fields.u128()?),
+                bids: read_bids(version, &mut fields)?,
                 until: Timestamp(fields.i64()?),
             };
             self.restore_provisional(key, outstanding);
@@ -94,6 +99,18 @@ fn write_counted(out: &mut FieldWriter, all: &[Counted]) {
         out.count(moments.len());
         moments.iter().for_each(|&moment| out.u32(moment));
     }
+}
+
+fn read_bids(version: u32, fields: &mut FieldReader<'_>) -> Result<[u32; BIDS_PER_CHANCE_MAX], BadFields> {
+    let mut bids = [NO_BID; BIDS_PER_CHANCE_MAX];
+    if version == VERSION_1 {
+        bids[0] = short(BidId(fields.u128()?));
+        return Ok(bids);
+    }
+    for bid in &mut bids {
+        *bid = fields.u32()?;
+    }
+    Ok(bids)
 }
 
 fn read_counted(fields: &mut FieldReader<'_>) -> Result<Vec<Counted>, BadFields> {

@@ -59,10 +59,57 @@ pub(super) struct Counted {
 /// The memory stated in the module's documentation.
 const _: () = assert!(size_of::<Counted>() == 40);
 
+/// A line item's one chance with a user, which the bids of one response share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Provisional {
-    pub bid: BidId,
+    /// The low 32 bits of the bids' counters; [`NO_BID`] where there is none. They only have to differ among the bids of
+    /// one line item for one user within minutes.
+    pub bids: [u32; BIDS_PER_CHANCE_MAX],
     pub until: Timestamp,
+}
+
+/// One bid for each of a few deals and the open auction, or for the imps of a road-block.
+pub(super) const BIDS_PER_CHANCE_MAX: usize = 8;
+pub(super) const NO_BID: u32 = u32::MAX;
+
+/// The memory of the table of outstanding bids: 56 bytes an entry with its key.
+const _: () = assert!(size_of::<Provisional>() == 40);
+
+impl Provisional {
+    fn of(bid: BidId, until: Timestamp) -> Provisional {
+        let mut bids = [NO_BID; BIDS_PER_CHANCE_MAX];
+        bids[0] = short(bid);
+        Provisional { bids, until }
+    }
+
+    fn has(&self, bid: BidId) -> bool {
+        self.bids.contains(&short(bid))
+    }
+
+    /// False where there is no place left.
+    fn add(&mut self, bid: BidId, until: Timestamp) -> bool {
+        let Some(place) = self.bids.iter_mut().find(|place| **place == NO_BID) else {
+            return false;
+        };
+        *place = short(bid);
+        self.until = self.until.max(until);
+        true
+    }
+
+    /// True where it was the last one.
+    fn remove(&mut self, bid: BidId) -> bool {
+        let gone = short(bid);
+        self.bids
+            .iter_mut()
+            .filter(|place| **place == gone)
+            .for_each(|place| *place = NO_BID);
+        self.bids.iter().all(|place| *place == NO_BID)
+    }
+}
+
+/// See [`Provisional::bids`].
+pub(super) fn short(bid: BidId) -> u32 {
+    (bid.0 >> 32) as u32 % NO_BID
 }
 
 /// How much of an object's past its rules can ask for.
@@ -149,6 +196,19 @@ impl Caps {
         }
     }
 
+    /// Whether `impressions` more at `now`, all at once, would keep the rule.
+    pub fn has_room(&self, user: UserKey, rule: &CapRule, impressions: usize, now: Timestamp) -> bool {
+        let most = usize::from(rule.impressions.clamp(1, IMPRESSIONS_MAX));
+        if impressions == 0 || impressions > most {
+            return impressions == 0;
+        }
+        let with_others = CapRule {
+            impressions: (most - impressions + 1) as u16,
+            ..*rule
+        };
+        self.allows(user, &[with_others], now).is_ok()
+    }
+
     /// Notes that a bid of `line_item` for this user is on its way until `until`. False, and nothing noted, where one is
     /// outstanding at `now` already or the table is full: then do not bid.
     pub fn provisional(
@@ -163,7 +223,7 @@ impl Caps {
         match self.provisional.entry(key) {
             Entry::Occupied(outstanding) if now < outstanding.get().until => false,
             Entry::Occupied(mut ended) => {
-                ended.insert(Provisional { bid, until });
+                ended.insert(Provisional::of(bid, until));
                 true
             }
             Entry::Vacant(place) => {
@@ -173,13 +233,29 @@ impl Caps {
                     self.provisional_refused.fetch_add(1, Ordering::Relaxed);
                     return false;
                 }
-                place.insert(Provisional { bid, until });
+                place.insert(Provisional::of(bid, until));
                 true
             }
         }
     }
 
-    /// The bid is lost, billed or not made after all: its provisional count ends. True where it stood.
+    /// Notes one more bid of the response in which `first` took the line item's chance: it ends with the last of them. False,
+    /// and nothing noted, where `first` does not stand any more or too many share the chance already.
+    pub fn provisional_beside(
+        &self,
+        user: UserKey,
+        line_item: ObjectId,
+        first: BidId,
+        bid: BidId,
+        until: Timestamp,
+    ) -> bool {
+        let key = (user, CapObject::of(CapLevel::LineItem, line_item));
+        let outstanding = self.provisional.get_mut(&key);
+        outstanding.is_some_and(|mut chance| chance.has(first) && chance.add(bid, until))
+    }
+
+    /// The bid is lost, billed or not made after all: the provisional count ends, unless other bids of the same response share
+    /// it. True where it ended.
     pub fn clear(&self, user: UserKey, line_item: ObjectId, bid: BidId) -> bool {
         self.clear_object(user, CapObject::of(CapLevel::LineItem, line_item), bid)
     }
@@ -265,9 +341,9 @@ impl Caps {
     }
 
     fn clear_object(&self, user: UserKey, object: CapObject, bid: BidId) -> bool {
-        let cleared = self
-            .provisional
-            .remove_if(&(user, object), |_, outstanding| outstanding.bid == bid);
+        let cleared = self.provisional.remove_if_mut(&(user, object), |_, outstanding| {
+            outstanding.has(bid) && outstanding.remove(bid)
+        });
         if cleared.is_some() {
             self.provisional_open.fetch_sub(1, Ordering::Relaxed);
         }

@@ -110,6 +110,9 @@ fn line(item: &Value) -> String {
         })
         .collect();
     let mut line = format!("  {:<32} {fate}", text(&item["id"]));
+    if let Some(deal) = item["deal"].as_str() {
+        line += &format!(" in {deal}");
+    }
     if !scored.is_null() {
         line += &format!(
             "; p(click) {} value {} price {} floor {}; {}",

@@ -16,12 +16,12 @@ use std::collections::HashMap;
 /// Keys of `defaults`, campaign and line item alike.
 #[rustfmt::skip]
 pub(super) const SHARED_KEYS: &[&str] = &[
-    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "roadblock",
+    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
 ];
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
-    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "roadblock",
+    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];
 

@@ -129,6 +129,11 @@ fn exchange(exchange: &Exchange) -> Value {
         "billable": format!("{:?}", exchange.billable).to_lowercase(),
         "billable_video": format!("{:?}", exchange.billable_video).to_lowercase(),
         "imps_max": exchange.imps_max,
+        "bids": {
+            "per_imp": exchange.bids.per_imp,
+            "per_deal": exchange.bids.per_deal,
+            "open": exchange.bids.open,
+        },
         "qps_max": exchange.qps_max,
         "win_hold_s": exchange.win_hold_s,
         "price_encoding": match exchange.price_codec {
@@ -166,6 +171,7 @@ fn line_item(item: &LineItem) -> Value {
         "without_id": match item.without_id { WithoutId::Bid => "bid", WithoutId::NoBid => "no_bid" },
         "creatives": item.creatives,
         "deal_goal": if item.deliver_deals { "deliver" } else { "value" },
+        "open_beside_deals": item.open_beside_deals,
         "roadblock": item.roadblock,
         "targeting": targeting(&item.targeting),
     }))

@@ -7,7 +7,7 @@ use super::{quantity, supply};
 use crate::openrtb::notice::PriceUnit;
 use crate::openrtb::price_crypto::{AdxKeys, PriceCodec};
 use crate::store::campaigns::definition::Approval;
-use crate::store::exchange::{Auth, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices};
+use crate::store::exchange::{Auth, BidCounts, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices};
 use crate::units::{Currency, ObjectId};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "price_keys",
     "notices",
     "imps_max",
+    "bids",
     "qps_max",
     "click_macro",
     "approval",
@@ -36,6 +37,8 @@ pub(super) const KEYS: &[&str] = &[
 pub(super) const EXPIRY_KEYS: &[&str] = &["banner", "video", "audio", "native", "interstitial", "dooh"];
 
 pub(super) const PRICE_KEYS: &[&str] = &["encryption_file", "integrity_file"];
+
+pub(super) const BIDS_KEYS: &[&str] = &["per_imp", "per_deal", "open"];
 
 pub(super) const APPROVALS: &[(&str, Approval)] = &[
     ("approved", Approval::Approved),
@@ -97,6 +100,7 @@ pub(super) fn read(
         supply: supply::read(&table),
         notices: notices(&table),
         imps_max: table.read("imps_max", 16, |n| n.integer(1..=1000)),
+        bids: bid_counts(&table),
         qps_max: table.maybe("qps_max", |n| n.integer(1..=10_000_000)),
         click_macro: table.maybe("click_macro", click_macro),
         default_approval: table.read("approval", Approval::Approved, |n| n.choice(APPROVALS)),
@@ -186,6 +190,19 @@ fn adx_keys(table: &Table<'_>, folder: &Folder) -> Option<AdxKeys> {
         encryption: encryption?,
         integrity: integrity?,
     })
+}
+
+fn bid_counts(table: &Table<'_>) -> BidCounts {
+    let default = BidCounts::default();
+    let Some(bids) = table.table("bids", BIDS_KEYS) else {
+        return default;
+    };
+    // More alternatives than these are no better answer, and each holds money.
+    BidCounts {
+        per_imp: bids.read("per_imp", default.per_imp, |n| n.integer(1..=32)),
+        per_deal: bids.read("per_deal", default.per_deal, |n| n.integer(1..=8)),
+        open: bids.read("open", default.open, |n| n.integer(1..=8)),
+    }
 }
 
 fn notices(table: &Table<'_>) -> Notices {

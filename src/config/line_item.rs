@@ -19,7 +19,7 @@ use crate::units::{Cpm, Limits};
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region",
-    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "roadblock",
+    "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
 ];
 pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
 pub(super) const BID_KEYS: &[&str] = &["cpm", "cpc", "cpa", "event"];
@@ -54,6 +54,7 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         without_id: levels.maybe("without_id", without_id).unwrap_or_default(),
         creatives: creatives(table, levels, parent.advertiser, refs.creatives),
         deliver_deals: levels.maybe("deal_goal", deal_goal).unwrap_or(false),
+        open_beside_deals: levels.maybe("open_beside_deals", Node::boolean).unwrap_or(false),
         roadblock: levels.maybe("roadblock", Node::boolean).unwrap_or(false),
     }
 }

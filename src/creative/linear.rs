@@ -108,6 +108,11 @@ impl LinearTemplate {
         self.secure
     }
 
+    pub fn shares_media_with(&self, other: &LinearTemplate) -> bool {
+        let has = |url: &str| other.spec.media.iter().any(|file| file.url == url);
+        self.spec.media.iter().any(|file| has(&file.url))
+    }
+
     pub fn problems(&self) -> Vec<String> {
         let spec = &self.spec;
         let mut problems = Vec::new();

@@ -20,7 +20,7 @@ pub use misfit::Misfit;
 pub use native::{NativeFit, NativeImage, NativeSpec, NativeTemplate};
 pub use vast::{VastVersion, vast_version};
 
-use crate::openrtb::request::{Imp, NativeAsset, Request};
+use crate::openrtb::request::{Imp, NativeAsset, Request, Spot};
 use crate::openrtb::response::MarkupType;
 use crate::units::BidId;
 use pieces::Out;
@@ -112,6 +112,16 @@ impl Template {
         }
     }
 
+    /// Whether both show the same media file.
+    pub fn shares_media_with(&self, other: &Template) -> bool {
+        match (self, other) {
+            (Template::Video(ad), Template::Video(other)) | (Template::Audio(ad), Template::Audio(other)) => {
+                ad.shares_media_with(other)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the creative can be shown in this imp. Blocked attributes, categories and the like are not asked here:
     /// they do not depend on the markup. Of the formats that an imp offers, an ad answers its own (section 3.2.4).
     pub fn fits(&self, imp: &Imp, request: &Request) -> Result<Fit, Misfit> {
@@ -162,6 +172,15 @@ impl Template {
 }
 
 impl Fit {
+    /// What the imp says of the format that a linear ad answers.
+    pub fn spot<'q, 'r>(&self, imp: &'q Imp<'r>) -> Option<&'q Spot<'r>> {
+        match self {
+            Fit::Video(_) => imp.video.as_ref().map(|video| &video.spot),
+            Fit::Audio(_) => imp.audio.as_ref().map(|audio| &audio.spot),
+            Fit::Banner(_) | Fit::Native(_) => None,
+        }
+    }
+
     /// `bid.w` and `bid.h`; native and audio ads have none.
     pub fn size(&self) -> Option<(u32, u32)> {
         match self {

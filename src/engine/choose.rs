@@ -1,15 +1,19 @@
-//! The best candidate per imp, and only then the money: what cannot be paid for gives way to the next one.
+//! Which candidates become bids, best first, and only then the money: what cannot be paid for gives way to the next one.
 
-use super::scratch::{Bid, Candidate, Floor};
-use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn};
+use super::beside::Beside;
+use super::scratch::{Bid, Candidate, Floor, Funnel};
+use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn, pod, road_block};
 use crate::openrtb::request::Request;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
-use crate::units::{Cpm, Nanos, Timestamp, UserKey};
+use crate::units::{BidId, Cpm, Nanos, Timestamp, UserKey};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Fills `scratch.bids`, in the order of imps.
+/// A place in the order whose candidate has had its turn.
+const DONE: u32 = u32::MAX;
+
+/// Fills `scratch.bids`: those on their own in the order of imps, then each road-block.
 pub(super) fn choose(
     request: &Request,
     exchange: &ExchangeTerms,
@@ -19,7 +23,7 @@ pub(super) fn choose(
     scratch: &mut Scratch,
     turn: &mut Turn,
 ) {
-    rank(scratch, turn.seed);
+    rank(request, snapshot, scratch, turn.seed);
     let Scratch {
         order,
         candidates,
@@ -28,59 +32,153 @@ pub(super) fn choose(
         audience,
         ..
     } = scratch;
-    for &position in order.iter() {
-        let candidate = &mut candidates[position as usize];
-        let taken = bids.iter().any(|bid| bid.candidate.imp == candidate.imp);
-        if taken || conflicts(candidate, bids, snapshot) {
-            funnel.out_candidate(snapshot, candidate, Reason::LostInternally);
+    let beside = Beside {
+        request,
+        exchange,
+        snapshot,
+        live,
+        user: audience.key,
+        now: turn.now,
+    };
+    let mut table = Table {
+        beside,
+        terms,
+        candidates,
+        bids,
+        funnel,
+        turn,
+    };
+    for place in 0..order.len() {
+        if order[place] == DONE {
             continue;
         }
-        let mut bid = offer(request, exchange, terms, candidate, turn);
-        if !request.test {
-            match take_money(&mut bid, snapshot, live, audience.key, turn.now) {
-                Ok(()) => snapshot.ready[candidate.line_item as usize].stats.bid(turn.now),
-                Err(reason) => {
-                    funnel.out_candidate(snapshot, candidate, reason);
-                    continue;
-                }
-            }
+        let position = std::mem::replace(&mut order[place], DONE) as usize;
+        if road_block::is_whole(request, snapshot, &table.candidates[position]) {
+            order[place] = position as u32;
+            table.take_whole(&mut order[place..]);
+        } else {
+            table.take(position, None);
         }
-        bids.push(bid);
     }
-    bids.sort_unstable_by_key(|bid| bid.candidate.imp);
+    bids.sort_unstable_by_key(|bid| (bid.group, bid.candidate.imp, bid.id));
+    for bid in bids.iter().filter(|_| !request.test) {
+        snapshot.ready[bid.candidate.line_item as usize]
+            .stats
+            .bid(turn.now);
+    }
 }
 
-/// Deals first, as the seller ranks them apart; then the higher price; equal ones in an order that the seed turns.
-fn rank(scratch: &mut Scratch, seed: u64) {
+/// Guaranteed deals first, then the other deals, as the seller ranks them apart; imps that take one ad before the dynamic
+/// parts of pods, which take who is left; then the higher price, and the higher value where the price is agreed; equal ones in
+/// an order that the seed turns.
+fn rank(request: &Request, snapshot: &Snapshot, scratch: &mut Scratch, seed: u64) {
+    scratch.standing.clear();
+    let own = |candidate: &Candidate| pod::by_share(request, candidate, candidate.price.unwrap_or_default());
+    scratch.standing.extend(scratch.candidates.iter().map(own));
+    road_block::weigh(request, snapshot, scratch);
     let Scratch {
-        order, candidates, ..
+        order,
+        candidates,
+        standing,
+        ..
     } = scratch;
+    let is_in = |candidate: &Candidate| candidate.price.is_some() && candidate.fell_out.is_none();
     order.clear();
-    order.extend(
-        (0..candidates.len() as u32).filter(|&position| candidates[position as usize].price.is_some()),
-    );
+    order.extend((0..candidates.len() as u32).filter(|&position| is_in(&candidates[position as usize])));
     order.sort_unstable_by_key(|&position| {
         let candidate = &candidates[position as usize];
         let turned = (seed ^ u64::from(position)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (
+            !candidate.guaranteed,
             candidate.deal.is_none(),
-            Reverse(candidate.price),
+            pod::is_dynamic(request, candidate),
+            Reverse(standing[position as usize]),
+            Reverse(candidate.value),
             turned,
             position,
         )
     });
 }
 
-/// Two bids of one response count against each other: a line item bids once unless it road-blocks, and where a cap
-/// holds for what both would show, only one goes out.
-fn conflicts(candidate: &Candidate, bids: &[Bid], snapshot: &Snapshot) -> bool {
-    let ready = &snapshot.ready[candidate.line_item as usize];
-    bids.iter().any(|bid| {
-        let other = &snapshot.ready[bid.candidate.line_item as usize];
-        let same = bid.candidate.line_item == candidate.line_item;
-        (same && !ready.roadblock)
-            || ready.shares_a_cap_with(candidate.creative, other, bid.candidate.creative)
-    })
+/// The bids made so far, and what it takes to make one more.
+struct Table<'d, 'r, 't, 'i> {
+    beside: Beside<'d, 'r>,
+    terms: Terms,
+    candidates: &'d mut [Candidate],
+    bids: &'d mut Vec<Bid>,
+    funnel: &'d mut Funnel,
+    turn: &'t mut Turn<'i>,
+}
+
+impl Table<'_, '_, '_, '_> {
+    /// Makes the bid, or says why it is none. `group`: the line item it belongs together with.
+    fn take(&mut self, position: usize, group: Option<u32>) {
+        match self.bid(&self.candidates[position].clone(), group) {
+            Ok(bid) => self.bids.push(bid),
+            Err(reason) => self.drop(position, reason),
+        }
+    }
+
+    fn drop(&mut self, position: usize, reason: Reason) {
+        let snapshot = self.beside.snapshot;
+        self.funnel
+            .out_candidate(snapshot, &mut self.candidates[position], reason);
+    }
+
+    /// The line item of the first place on every imp, in its best way there that can be bid; or on none.
+    fn take_whole(&mut self, order: &mut [u32]) {
+        let line_item = self.candidates[order[0] as usize].line_item;
+        let start = self.bids.len();
+        for place in order {
+            if *place == DONE || self.candidates[*place as usize].line_item != line_item {
+                continue;
+            }
+            let position = std::mem::replace(place, DONE) as usize;
+            let imp = self.candidates[position].imp;
+            if self.bids[start..].iter().any(|bid| bid.candidate.imp == imp) {
+                // All bids of a group are won together, so there are no alternatives.
+                self.drop(position, Reason::LostInternally);
+            } else {
+                self.take(position, Some(line_item));
+            }
+        }
+        if self.bids.len() - start < self.beside.request.imps.len() {
+            self.give_back(start);
+        }
+    }
+
+    /// Takes back the bids from `start` on.
+    fn give_back(&mut self, start: usize) {
+        while self.bids.len() > start {
+            let bid = self.bids.pop().expect("there are more than `start`");
+            return_money(&bid, self.beside.snapshot, self.beside.live, self.beside.user);
+            let same = |candidate: &Candidate| candidate.is_same_offer(&bid.candidate);
+            let position = self.candidates.iter().position(same);
+            self.drop(position.expect("a bid was a candidate"), Reason::RoadBlock);
+        }
+    }
+
+    fn bid(&mut self, candidate: &Candidate, group: Option<u32>) -> Result<Bid, Reason> {
+        if !self.beside.allows(candidate, self.bids) {
+            return Err(Reason::LostInternally);
+        }
+        let Beside {
+            request,
+            exchange,
+            snapshot,
+            live,
+            user,
+            now,
+        } = self.beside;
+        let mut bid = offer(request, exchange, self.terms, candidate, self.turn);
+        bid.group = group;
+        if !request.test {
+            let of_same = |other: &&Bid| other.candidate.line_item == candidate.line_item;
+            let first = self.bids.iter().find(of_same).map(|other| other.id);
+            take_money(&bid, first, snapshot, live, user, now)?;
+        }
+        Ok(bid)
+    }
 }
 
 fn offer(
@@ -105,6 +203,7 @@ fn offer(
         },
         exp_s,
         hold_until: turn.now + Duration::from_secs(u64::from(exp_s.min(exchange.settings.win_hold_s))),
+        group: None,
     }
 }
 
@@ -131,9 +230,11 @@ fn wire_price(terms: Terms, candidate: &Candidate) -> Cpm {
     }
 }
 
-/// Holds the money and the user's one open chance, both or neither.
+/// Holds the money and the user's one open chance, both or neither. `first`: the bid of this response with which the
+/// line item took that chance; the others share it.
 fn take_money(
-    bid: &mut Bid,
+    bid: &Bid,
+    first: Option<BidId>,
     snapshot: &Snapshot,
     live: &Live,
     user: Option<UserKey>,
@@ -145,13 +246,18 @@ fn take_money(
         .budgets
         .reserve(&ready.accounts(), bid.reserved, now)
         .map_err(|_| Reason::BudgetSpent)?;
-    let capped = user.filter(|_| !ready.caps.is_empty());
-    if let Some(user) = capped
-        && !live
-            .caps
-            .provisional(user, line_item, bid.id, now, bid.hold_until)
-    {
-        return Err(Reason::FrequencyCap);
+    let capped = user.filter(|_| ready.is_capped(bid.candidate.creative));
+    if let Some(user) = capped {
+        let until = bid.hold_until;
+        let has_chance = match first {
+            Some(first) => live
+                .caps
+                .provisional_beside(user, line_item, first, bid.id, until),
+            None => live.caps.provisional(user, line_item, bid.id, now, until),
+        };
+        if !has_chance {
+            return Err(Reason::FrequencyCap);
+        }
     }
     reservation.commit(bid.id, bid.hold_until).map_err(|_| {
         if let Some(user) = capped {
@@ -159,4 +265,13 @@ fn take_money(
         }
         Reason::HoldsFull
     })
+}
+
+/// Undoes [`take_money`].
+fn return_money(bid: &Bid, snapshot: &Snapshot, live: &Live, user: Option<UserKey>) {
+    live.budgets.release(bid.id);
+    if let Some(user) = user {
+        let item = &snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
+        live.caps.clear(user, item.counted_as, bid.id);
+    }
 }

@@ -22,13 +22,15 @@ pub struct Explanation {
     pub fates: Vec<Fate>,
 }
 
-/// What became of one line item for one imp.
+/// What became of one line item for one imp, or of one of the ways in which it could bid there.
 #[derive(Debug)]
 pub struct Fate {
     /// Position in the request.
     pub imp: u16,
     /// Position in [`Campaigns::line_items`](crate::store::campaigns::Campaigns::line_items).
     pub line_item: u32,
+    /// Position among the imp's deals, for a bid or a candidate through a deal.
+    pub deal: Option<u16>,
     pub step: Step,
     /// From the model on.
     pub scored: Option<Scored>,
@@ -74,15 +76,19 @@ pub fn explain(
         fates.push(Fate {
             imp: fallen.imp,
             line_item: fallen.line_item,
+            deal: fallen.deal,
             step: Step::FellOut(fallen.reason),
             scored: None,
         });
     }
     for bid in &scratch.bids {
-        let Candidate { imp, line_item, .. } = bid.candidate;
+        let Candidate {
+            imp, line_item, deal, ..
+        } = bid.candidate;
         fates.push(Fate {
             imp,
             line_item,
+            deal,
             step: Step::Bid,
             scored: None,
         });
@@ -93,7 +99,7 @@ pub fn explain(
         add_untargeted(request, exchange, snapshot, turn.now, &mut fates);
     }
     add_scores(snapshot, &mut scratch, &mut fates);
-    fates.sort_by_key(|fate| (fate.imp, fate.line_item));
+    fates.sort_by_key(|fate| (fate.imp, fate.line_item, fate.deal));
     Explanation {
         outcome,
         audience: scratch.audience,
@@ -124,6 +130,7 @@ fn add_untargeted(
             fates.push(Fate {
                 imp,
                 line_item,
+                deal: None,
                 step,
                 scored: None,
             });
@@ -142,7 +149,9 @@ fn add_scores(snapshot: &Snapshot, scratch: &mut Scratch, fates: &mut [Fate]) {
             floor: candidate.floor.accounting,
             features: features(snapshot, scratch, &candidate, score),
         };
-        let same = |fate: &&mut Fate| (fate.imp, fate.line_item) == (candidate.imp, candidate.line_item);
+        let same = |fate: &&mut Fate| {
+            (fate.imp, fate.line_item, fate.deal) == (candidate.imp, candidate.line_item, candidate.deal)
+        };
         if let Some(fate) = fates.iter_mut().find(same) {
             fate.scored = Some(scored);
         }

@@ -4,14 +4,18 @@
 //! cannot fail: no bid is a value with a reason. Same inputs and same live state, same decision.
 //!
 //! The files follow the request: `audience` (consent, user, profile) → `target` (line items and creatives that may
-//! answer) → `score` (the model) → `price` (value, deal, floor) → `choose` (the best per imp, money last).
+//! answer) → `score` (the model) → `price` (value, deal, floor) → `choose` (the best
+//! of each deal and of the open auction, money last; `beside`, `pod` and `road_block` say which may stand together).
 
 mod audience;
+mod beside;
 mod choose;
 mod exchange;
 mod explain;
 mod live;
+mod pod;
 mod price;
+mod road_block;
 mod score;
 mod scratch;
 mod snapshot;
@@ -21,7 +25,7 @@ pub use audience::{Audience, People, Summary};
 pub use exchange::ExchangeTerms;
 pub use explain::{Explanation, Fate, Scored, Step, explain};
 pub use live::{LineItemStats, Live, QpsWindow};
-pub use scratch::{Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
+pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
 pub use snapshot::{Parts, Ready, Snapshot, template};
 
 use crate::openrtb::request::Request;

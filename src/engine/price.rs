@@ -1,20 +1,18 @@
 //! From value to price: goal × prediction × multipliers, the fixed price of deals, the floor. Integers from here on.
 
-use super::scratch::Candidate;
+use super::scratch::{Auction, Candidate};
 use super::{Audience, ExchangeTerms, Scratch, Snapshot, Turn};
-use crate::openrtb::request::{Deal, Request};
+use crate::openrtb::request::Request;
 use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::models::Score;
+use crate::store::profiles::Profile;
 use crate::telemetry::Reason;
-use crate::units::{Cpm, Nanos};
-
-/// `deal.at`: the floor is the agreed price (section 3.2.12).
-pub(super) const FIXED_PRICE: u32 = 3;
+use crate::units::{Cpm, Nanos, Timestamp};
 
 /// Fills `value` and `price`; a candidate without a price has fallen out.
 ///
-/// First and second price are bid the same, at value: shading is not built.
+/// The ways to bid one ad on one imp have one value: it is worked out at the first of them.
 pub(super) fn price(
     request: &Request,
     exchange: &ExchangeTerms,
@@ -25,64 +23,85 @@ pub(super) fn price(
 ) {
     let profile = audience.profile.as_ref();
     let mut last: Option<(u16, Opportunity)> = None;
+    let mut valued = Err(Reason::Model);
     for candidate in &mut scratch.candidates {
-        let Some(score) = candidate.score else { continue };
-        let imp = &request.imps[usize::from(candidate.imp)];
-        let opportunity = match last {
-            Some((index, opportunity)) if index == candidate.imp => opportunity,
-            _ => audience.opportunity(request, imp, exchange, snapshot),
-        };
-        last = Some((candidate.imp, opportunity));
         let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
-        let creative = item.creatives[usize::from(candidate.creative)];
-        let creative = &snapshot.campaigns.creatives()[creative as usize];
-        if snapshot
-            .campaigns
-            .policy()
-            .forbids(creative, &opportunity, profile, turn.now)
-            .is_some()
-        {
-            scratch.funnel.out_candidate(snapshot, candidate, Reason::Policy);
-            continue;
+        if !candidate.alternative {
+            let imp = &request.imps[usize::from(candidate.imp)];
+            let opportunity = match last {
+                Some((index, opportunity)) if index == candidate.imp => opportunity,
+                _ => audience.opportunity(request, imp, exchange, snapshot),
+            };
+            last = Some((candidate.imp, opportunity));
+            valued = value(snapshot, item, candidate, &opportunity, profile, turn.now);
         }
-        let multiplier = multiplier_milli(item, &opportunity, profile, turn.now);
-        candidate.value = value(item, score, multiplier);
-        let deal = candidate.deal.map(|deal| &request.deals(imp)[usize::from(deal)]);
-        candidate.price = price_of(candidate, deal, item);
-        if candidate.price.is_none() {
-            scratch
-                .funnel
-                .out_candidate(snapshot, candidate, Reason::BelowFloor);
+        let priced = match valued {
+            Ok(value) => {
+                candidate.value = value;
+                bid_price(candidate, item).ok_or(Reason::BelowFloor)
+            }
+            // A guaranteed deal is answered without a value too, but never against the house's policy.
+            Err(Reason::Model) if candidate.guaranteed => bid_price(candidate, item).ok_or(Reason::Model),
+            Err(reason) => Err(reason),
+        };
+        match priced {
+            Ok(price) => candidate.price = Some(price),
+            Err(reason) => scratch.funnel.out_candidate(snapshot, candidate, reason),
         }
     }
 }
 
+/// What an impression is worth here, unless the house's policy forbids the ad or the model could not score it.
+fn value(
+    snapshot: &Snapshot,
+    item: &LineItem,
+    candidate: &Candidate,
+    opportunity: &Opportunity,
+    profile: Option<&Profile>,
+    now: Timestamp,
+) -> Result<Cpm, Reason> {
+    let campaigns = &snapshot.campaigns;
+    let creative = &campaigns.creatives()[item.creatives[usize::from(candidate.creative)] as usize];
+    if campaigns
+        .policy()
+        .forbids(creative, opportunity, profile, now)
+        .is_some()
+    {
+        return Err(Reason::Policy);
+    }
+    let score = candidate.score.ok_or(Reason::Model)?;
+    Ok(worth(
+        item,
+        score,
+        multiplier_milli(item, opportunity, profile, now),
+    ))
+}
+
 /// What one impression is worth to the line item, as a CPM: a CPM of X micros is X nanos for each impression.
-fn value(item: &LineItem, score: Score, multiplier_milli: u32) -> Cpm {
-    let worth = match &item.definition.bid {
+fn worth(item: &LineItem, score: Score, multiplier_milli: u32) -> Cpm {
+    let one = match &item.definition.bid {
         BidStrategy::Cpm(cpm) => cpm.per_impression(),
         BidStrategy::Cpc(click) => score.click.of(*click),
         BidStrategy::Cpa { value, .. } => score.click.of(score.conversion_given_click.of(*value)),
     };
-    let multiplied = i128::from(worth.0) * i128::from(multiplier_milli) / 1000;
+    let multiplied = i128::from(one.0) * i128::from(multiplier_milli) / 1000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));
     item.definition.max_bid.map_or(value, |most| value.min(most))
 }
 
-/// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value.
-fn price_of(candidate: &Candidate, deal: Option<&Deal>, item: &LineItem) -> Option<Cpm> {
-    let guaranteed = deal.is_some_and(|deal| deal.guaranteed);
-    let fixed = deal.is_some_and(|deal| deal.at == Some(FIXED_PRICE));
-    let deliver = guaranteed || (fixed && item.definition.deliver_deals);
-    let worth_it = candidate.value > Cpm::ZERO && candidate.value >= candidate.floor.accounting;
+/// Where value becomes price, in the accounting currency; `None` = not worth it.
+///
+/// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. First and second
+/// price are bid the same, at value: nothing is shaded, and what is bid through a deal never may be (section 7.3).
+fn bid_price(candidate: &Candidate, item: &LineItem) -> Option<Cpm> {
+    let (value, floor) = (candidate.value, candidate.floor.accounting);
+    let fixed = candidate.auction == Auction::Fixed;
+    let deliver = candidate.guaranteed || (fixed && item.definition.deliver_deals);
+    let worth_it = value > Cpm::ZERO && value >= floor;
     if !worth_it && !deliver {
         return None;
     }
-    let price = if fixed {
-        candidate.floor.accounting
-    } else {
-        candidate.value.max(candidate.floor.accounting)
-    };
+    let price = if fixed { floor } else { value.max(floor) };
     // A guaranteed deal without a floor, for an ad that is worth nothing, has no price to bid.
     (price > Cpm::ZERO).then_some(price)
 }

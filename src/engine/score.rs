@@ -4,9 +4,8 @@ use super::scratch::ContextRow;
 use super::{Audience, ExchangeTerms, Scratch, Snapshot, Turn};
 use crate::openrtb::request::Request;
 use crate::store::models::ContextInput;
-use crate::telemetry::Reason;
 
-/// Fills the `score` of every candidate. Candidates that the model cannot score fall out.
+/// Fills the `score` of every candidate; it stays `None` where the model cannot score.
 pub(super) fn score(
     request: &Request,
     exchange: &ExchangeTerms,
@@ -38,9 +37,11 @@ pub(super) fn score(
     }
 }
 
+/// The ways to bid one ad share a row.
 fn score_imp(snapshot: &Snapshot, range: std::ops::Range<usize>, scratch: &mut Scratch) {
     scratch.rows.clear();
-    for candidate in &scratch.candidates[range.clone()] {
+    let of_imp = &mut scratch.candidates[range];
+    for candidate in of_imp.iter().filter(|candidate| !candidate.alternative) {
         let ready = &snapshot.ready[candidate.line_item as usize];
         scratch
             .rows
@@ -53,11 +54,13 @@ fn score_imp(snapshot: &Snapshot, range: std::ops::Range<usize>, scratch: &mut S
     if let Err(error) = scored {
         tracing::error!(%error, "the model cannot score");
     }
-    for (position, candidate) in scratch.candidates[range].iter_mut().enumerate() {
-        candidate.score = scratch.scores.get(position).copied();
-        if candidate.score.is_none() {
-            scratch.funnel.out_candidate(snapshot, candidate, Reason::Model);
+    let mut scores = scratch.scores.iter().copied();
+    let mut score = None;
+    for candidate in of_imp {
+        if !candidate.alternative {
+            score = scores.next();
         }
+        candidate.score = score;
     }
 }
 

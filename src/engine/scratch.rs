@@ -22,6 +22,8 @@ pub struct Scratch {
     pub matched: usize,
     /// The same, imp by imp.
     pub matched_by_imp: Vec<u32>,
+    /// Line items that became candidates, over all imps; one that may bid in several ways counts once.
+    pub scored: usize,
     /// The context rows that were scored, one per imp that had candidates.
     pub contexts: Vec<ContextRow>,
     /// The slots of all context rows, as logged.
@@ -32,7 +34,10 @@ pub struct Scratch {
     pub(super) rows: Vec<f32>,
     pub(super) scores: Vec<Score>,
     pub(super) scorer: Scorer,
+    pub(super) shares: Shares,
     pub(super) order: Vec<u32>,
+    /// What each candidate is ranked by, parallel to `candidates`.
+    pub(super) standing: Vec<Cpm>,
 }
 
 impl Scratch {
@@ -44,6 +49,7 @@ impl Scratch {
         self.supply = Verdict::default();
         self.matched = 0;
         self.matched_by_imp.clear();
+        self.scored = 0;
         self.contexts.clear();
         self.context_slots.clear();
     }
@@ -80,7 +86,16 @@ pub struct ContextRow {
     pub end: u32,
 }
 
-/// A line item with one of its creatives, for one imp.
+/// Who of one imp's matches is looked at first, where deals are offered.
+#[derive(Default)]
+pub(super) struct Shares {
+    /// Candidates of each of the imp's deals.
+    pub by_deal: Vec<u32>,
+    /// Line items that wait until the open auction had its part, in the order of matches.
+    pub waiting: Vec<u32>,
+}
+
+/// A line item with one of its creatives, for one imp, through one deal or in the open auction.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Position in the request.
@@ -90,8 +105,13 @@ pub struct Candidate {
     /// Position in the line item's creatives.
     pub creative: u16,
     pub fit: Fit,
-    /// Position among the imp's deals.
+    /// Position among the imp's deals; `None` = the open auction.
     pub deal: Option<u16>,
+    /// The ad of the candidate before it, bid in another way: it shares its score and its value.
+    pub alternative: bool,
+    pub auction: Auction,
+    /// `deal.guar`: bid whatever the value, within budget, consent, caps and blocks.
+    pub guaranteed: bool,
     pub floor: Floor,
     /// `None` = the model could not score it.
     pub score: Option<Score>,
@@ -101,6 +121,41 @@ pub struct Candidate {
     pub price: Option<Cpm>,
     /// The step at which it fell out; `None` = it became a bid.
     pub fell_out: Option<Reason>,
+}
+
+impl Candidate {
+    /// The same line item on the same imp in the same way.
+    pub fn is_same_offer(&self, other: &Candidate) -> bool {
+        (self.imp, self.line_item, self.deal) == (other.imp, other.line_item, other.deal)
+    }
+}
+
+/// How the price of a win comes about: `at` of the deal, else of the request (sections 3.2.1 and 3.2.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auction {
+    /// 1: what is bid is paid.
+    FirstPrice,
+    /// 2, the default: what is bid is an upper bound.
+    SecondPrice,
+    /// 3 of a deal: the floor is the agreed price.
+    Fixed,
+    /// 500 and above: as agreed with the exchange.
+    Other,
+}
+
+impl Auction {
+    /// `deal.at` of a fixed price.
+    pub const FIXED: u32 = 3;
+
+    /// Of `at` of the request and of the deal, where there is one that says it.
+    pub fn of(request: u32, deal: Option<u32>) -> Auction {
+        match (deal, request) {
+            (Some(1), _) | (None, 1) => Auction::FirstPrice,
+            (Some(2), _) | (None, 2) => Auction::SecondPrice,
+            (Some(Auction::FIXED), _) => Auction::Fixed,
+            _ => Auction::Other,
+        }
+    }
 }
 
 /// A bid that is paid for: its money is held until `hold_until`.
@@ -115,6 +170,8 @@ pub struct Bid {
     /// Seconds that the bid stays valid.
     pub exp_s: u32,
     pub hold_until: Timestamp,
+    /// The line item whose bids of this response are won together or not at all (`seatbid.group`).
+    pub group: Option<u32>,
 }
 
 /// The lowest price that may be bid.
@@ -148,6 +205,8 @@ pub struct Funnel {
 pub struct Fallen {
     pub imp: u16,
     pub line_item: u32,
+    /// Of a candidate that would have bid through a deal.
+    pub deal: Option<u16>,
     pub reason: Reason,
 }
 
@@ -176,22 +235,31 @@ impl Funnel {
         }
     }
 
-    pub(super) fn out(&mut self, snapshot: &Snapshot, imp: u16, line_item: u32, reason: Reason) {
-        self.counts[reason as usize] += 1;
+    pub(super) fn out(&mut self, snapshot: &Snapshot, fallen: Fallen) {
+        self.counts[fallen.reason as usize] += 1;
         match &mut self.trace {
-            Some(trace) => trace.push(Fallen {
-                imp,
-                line_item,
-                reason,
-            }),
-            None => snapshot.ready[line_item as usize].stats.fell_out(reason),
+            Some(trace) => trace.push(fallen),
+            None => snapshot.ready[fallen.line_item as usize]
+                .stats
+                .fell_out(fallen.reason),
         }
     }
 
     /// The same for a candidate, which keeps the reason for the log.
     pub(super) fn out_candidate(&mut self, snapshot: &Snapshot, candidate: &mut Candidate, reason: Reason) {
         candidate.fell_out = Some(reason);
-        self.out(snapshot, candidate.imp, candidate.line_item, reason);
+        let Candidate {
+            imp, line_item, deal, ..
+        } = *candidate;
+        self.out(
+            snapshot,
+            Fallen {
+                imp,
+                line_item,
+                deal,
+                reason,
+            },
+        );
     }
 
     pub(super) fn fallen(&self) -> &[Fallen] {

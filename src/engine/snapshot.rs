@@ -61,6 +61,10 @@ pub struct Ready {
     pub caps: Vec<CapRule>,
     /// Of each creative, parallel to `LineItem::creatives`.
     pub creative_caps: Vec<Vec<CapRule>>,
+    /// What an impression counts on, whatever its creative.
+    counted: [CapObject; 3],
+    /// The same of each creative, parallel to `LineItem::creatives`.
+    counted_creatives: Vec<CapObject>,
     /// One per creative: the ad as the model sees it.
     pub rows: Vec<CandidateRow>,
     pub roadblock: bool,
@@ -180,14 +184,14 @@ impl Ready {
         [&self.account, &self.campaign_account]
     }
 
-    /// Whether a cap counts both ads: this line item with its `creative`-th creative, and another's.
-    pub fn shares_a_cap_with(&self, creative: u16, other: &Ready, other_creative: u16) -> bool {
-        let shared = |own: &[CapRule], theirs: &[CapRule]| {
-            own.iter()
-                .any(|rule| theirs.iter().any(|their| their.object == rule.object))
-        };
-        let (own, theirs) = (usize::from(creative), usize::from(other_creative));
-        shared(&self.caps, &other.caps) || shared(&self.creative_caps[own], &other.creative_caps[theirs])
+    /// Whether an impression of the line item with its `creative`-th creative counts on `object`.
+    pub fn counts(&self, creative: u16, object: CapObject) -> bool {
+        self.counted.contains(&object) || self.counted_creatives[usize::from(creative)] == object
+    }
+
+    /// Whether any cap holds for the line item with its `creative`-th creative.
+    pub fn is_capped(&self, creative: u16) -> bool {
+        !self.caps.is_empty() || !self.creative_caps[usize::from(creative)].is_empty()
     }
 }
 
@@ -285,6 +289,14 @@ fn ready_one(
         campaign_account,
         stats: live.stats(item.account),
         caps: above.into_iter().map(|cap| rule(cap, id_at(cap.level))).collect(),
+        counted: [
+            CapObject::of(CapLevel::LineItem, item.counted_as),
+            CapObject::of(CapLevel::Campaign, campaign.id),
+            CapObject::of(CapLevel::Advertiser, advertiser.id),
+        ],
+        counted_creatives: creatives()
+            .map(|c| CapObject::of(CapLevel::Creative, c.id))
+            .collect(),
         creative_caps: creatives()
             .map(|c| per_creative.iter().map(|cap| rule(cap, c.id)).collect())
             .collect(),

@@ -1,14 +1,15 @@
 //! Which line items, with which creative and deal, may answer which imp.
 //!
 //! Matches come best prior first, so the first ones that pass are the ones worth scoring, and the search stops there.
+//! Where deals are offered, the line items that target them are looked at before the others, so that no deal is left
+//! without its bid because many can answer without one (section 7.3).
 
-use super::price::FIXED_PRICE;
-use super::scratch::{Candidate, Floor};
+use super::scratch::{Auction, Candidate, Fallen, Floor, Funnel, Shares};
 use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
 use crate::caps::CapRule;
 use crate::creative::{Fit, Misfit};
-use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span, Spot};
+use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span};
 use crate::openrtb::{category, domain};
 use crate::store::campaigns::definition::{Approval, WithoutId};
 use crate::store::campaigns::{Creative, LineItem};
@@ -17,6 +18,65 @@ use crate::units::{Cpm, Timestamp};
 
 /// Matches looked at per imp. They come best first: whoever stands behind a thousand better ones is not bid for.
 const MATCHES_MAX: usize = 1024;
+
+/// Deals of one imp that one line item bids through: exchanges package an imp a few times, and each bid holds money.
+const DEALS_PER_LINE_ITEM_MAX: usize = 8;
+
+/// In which ways a line item may bid on an imp.
+#[derive(Clone, Copy)]
+struct Ways {
+    /// Positions among the imp's deals, in their order.
+    deals: [u16; DEALS_PER_LINE_ITEM_MAX],
+    count: usize,
+    /// In the open auction.
+    open: bool,
+}
+
+impl Ways {
+    fn deals(&self) -> &[u16] {
+        &self.deals[..self.count]
+    }
+
+    fn add(&mut self, deal: usize) {
+        self.deals[self.count] = deal as u16;
+        self.count += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.count == DEALS_PER_LINE_ITEM_MAX
+    }
+
+    /// Deals first, then the open auction.
+    fn iter(&self) -> impl Iterator<Item = Option<u16>> + '_ {
+        self.deals()
+            .iter()
+            .copied()
+            .map(Some)
+            .chain(self.open.then_some(None))
+    }
+}
+
+/// The candidates of one imp, up to its share.
+struct Gathering<'s> {
+    imp: u16,
+    candidates: &'s mut Vec<Candidate>,
+    funnel: &'s mut Funnel,
+    snapshot: &'s Snapshot,
+    /// Line items that may still become candidates.
+    left: usize,
+}
+
+impl Gathering<'_> {
+    fn out(&mut self, line_item: u32, reason: Reason) {
+        let fallen = Fallen {
+            imp: self.imp,
+            line_item,
+            deal: None,
+            reason,
+        };
+        self.funnel.out(self.snapshot, fallen);
+    }
+}
 
 /// What is asked of every line item, gathered.
 struct Gate<'g, 'r> {
@@ -52,7 +112,7 @@ pub(super) fn gather(
     scratch.matched_by_imp.resize(imps, 0);
     for (index, imp) in request.imps.iter().take(imps).enumerate() {
         // What earlier imps left over is shared by the rest.
-        let share = (turn.candidates_max - scratch.candidates.len()).div_ceil(imps - index);
+        let share = (turn.candidates_max - scratch.scored).div_ceil(imps - index);
         gate.gather_imp(index as u16, imp, share, scratch);
     }
 }
@@ -72,43 +132,135 @@ impl<'g, 'r> Gate<'g, 'r> {
         );
         scratch.matched += matched.len();
         scratch.matched_by_imp[usize::from(index)] = matched.len() as u32;
-        let full = scratch.candidates.len() + share;
+        let mut gathering = Gathering {
+            imp: index,
+            candidates: &mut scratch.candidates,
+            funnel: &mut scratch.funnel,
+            snapshot: self.snapshot,
+            left: share,
+        };
+        let shares = &mut scratch.shares;
+        self.gather_deals(imp, matched, shares, &mut gathering);
+        let mut waiting = shares.waiting.iter().peekable();
         for &line_item in matched {
-            if scratch.candidates.len() == full {
-                scratch
-                    .funnel
-                    .out(self.snapshot, index, line_item, Reason::NotScored);
+            if self.wants_deals(line_item) && waiting.next_if_eq(&&line_item).is_none() {
+                // It had its turn.
                 continue;
             }
-            match self.admit(index, imp, line_item) {
-                Ok(candidate) => scratch.candidates.push(candidate),
-                Err(reason) => scratch.funnel.out(self.snapshot, index, line_item, reason),
+            self.consider(imp, line_item, &mut gathering);
+        }
+        scratch.scored += share - gathering.left;
+    }
+
+    /// The line items that target the deals of this imp: the best of each deal at least, and all of them no more than
+    /// half of the share where the auction is open too. Who comes later waits for what is left.
+    fn gather_deals(&self, imp: &Imp<'r>, matched: &[u32], shares: &mut Shares, gathering: &mut Gathering) {
+        let deals = self.request.deals(imp);
+        shares.waiting.clear();
+        if deals.is_empty() {
+            return;
+        }
+        shares.by_deal.clear();
+        shares.by_deal.resize(deals.len(), 0);
+        let all = if imp.private_auction {
+            gathering.left
+        } else {
+            gathering.left.div_ceil(2)
+        };
+        let end = gathering.left - all;
+        let each = (all / deals.len()).max(1) as u32;
+        for &line_item in matched.iter().filter(|line_item| self.wants_deals(**line_item)) {
+            let item = &self.snapshot.campaigns.line_items()[line_item as usize];
+            let ways = match self.ways(imp, item) {
+                Ok(ways) => ways,
+                Err(reason) => {
+                    gathering.out(line_item, reason);
+                    continue;
+                }
+            };
+            let has_turn = |deal: &u16| {
+                let deal = usize::from(*deal);
+                shares.by_deal[deal] < each && (gathering.left > end || deals[deal].guaranteed)
+            };
+            if gathering.left == 0 || !ways.deals().iter().any(has_turn) {
+                shares.waiting.push(line_item);
+                continue;
+            }
+            let before = gathering.candidates.len();
+            self.consider(imp, line_item, gathering);
+            let added = &gathering.candidates[before..];
+            for deal in added.iter().filter_map(|candidate| candidate.deal) {
+                shares.by_deal[usize::from(deal)] += 1;
             }
         }
     }
 
-    fn admit(&self, index: u16, imp: &Imp<'r>, position: u32) -> Result<Candidate, Reason> {
+    fn wants_deals(&self, line_item: u32) -> bool {
+        let item = &self.snapshot.campaigns.line_items()[line_item as usize];
+        !item.definition.targeting.deal.include.is_empty()
+    }
+
+    fn consider(&self, imp: &Imp<'r>, line_item: u32, gathering: &mut Gathering) {
+        if gathering.left == 0 {
+            return gathering.out(line_item, Reason::NotScored);
+        }
+        match self.admit(gathering.imp, imp, line_item, gathering.candidates) {
+            Ok(()) => gathering.left -= 1,
+            Err(reason) => gathering.out(line_item, reason),
+        }
+    }
+
+    /// Adds a candidate for each way in which the line item may bid; at least one, or the reason why not.
+    fn admit(
+        &self,
+        index: u16,
+        imp: &Imp<'r>,
+        position: u32,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<(), Reason> {
         let item = &self.snapshot.campaigns.line_items()[position as usize];
         let ready = &self.snapshot.ready[position as usize];
         self.check_user(item, ready)?;
-        if !ready.has_free(item.prior, self.now) {
+        let ways = self.ways(imp, item)?;
+        // The price of a deal has little to do with what the line item expects elsewhere.
+        let prior = if ways.count == 0 { item.prior } else { Cpm::ZERO };
+        if !ready.has_free(prior, self.now) {
             return Err(Reason::BudgetSpent);
         }
-        let deal = self.find_deal(imp, item)?;
-        let (creative, fit) = self.choose_creative(imp, item, ready)?;
-        let floor = self.floor(imp, deal, &fit)?;
-        Ok(Candidate {
-            imp: index,
-            line_item: position,
-            creative,
-            fit,
-            deal,
-            floor,
-            score: None,
-            value: Cpm::ZERO,
-            price: None,
-            fell_out: None,
-        })
+        let (creative, fit) = self.choose_creative(imp, item, ready, &ways)?;
+        let domains =
+            &self.snapshot.campaigns.creatives()[item.creatives[usize::from(creative)] as usize].domains;
+        let first = candidates.len();
+        let mut why = Reason::Deal;
+        for way in ways.iter() {
+            let deal = way.map(|deal| &self.request.deals(imp)[usize::from(deal)]);
+            if deal.is_some_and(|deal| !self.admits_domains(deal, domains)) {
+                continue;
+            }
+            match self.floor(imp, deal, &fit) {
+                Err(reason) => why = reason,
+                Ok(floor) => candidates.push(Candidate {
+                    imp: index,
+                    line_item: position,
+                    creative,
+                    fit,
+                    deal: way,
+                    alternative: candidates.len() > first,
+                    auction: Auction::of(self.request.at, deal.and_then(|deal| deal.at)),
+                    guaranteed: deal.is_some_and(|deal| deal.guaranteed),
+                    floor,
+                    score: None,
+                    value: Cpm::ZERO,
+                    price: None,
+                    fell_out: None,
+                }),
+            }
+        }
+        if candidates.len() > first {
+            Ok(())
+        } else {
+            Err(why)
+        }
     }
 
     fn check_user(&self, item: &LineItem, ready: &Ready) -> Result<(), Reason> {
@@ -128,52 +280,65 @@ impl<'g, 'r> Gate<'g, 'r> {
             .map_err(|_| Reason::FrequencyCap)
     }
 
-    /// The deal that a line item bids through, if it targets deals. A private auction takes nothing else.
-    fn find_deal(&self, imp: &Imp<'r>, item: &LineItem) -> Result<Option<u16>, Reason> {
+    /// A line item that targets deals bids through every one of them that is offered and open to it, and in the open
+    /// auction beside them where it says so. One that targets none bids in the open auction, where there is one.
+    fn ways(&self, imp: &Imp<'r>, item: &LineItem) -> Result<Ways, Reason> {
         let wanted = &item.definition.targeting.deal.include;
+        let mut ways = Ways {
+            deals: [0; DEALS_PER_LINE_ITEM_MAX],
+            count: 0,
+            open: !imp.private_auction && (wanted.is_empty() || item.definition.open_beside_deals),
+        };
         if wanted.is_empty() {
-            return if imp.private_auction {
-                Err(Reason::PrivateAuction)
+            return if ways.open {
+                Ok(ways)
             } else {
-                Ok(None)
+                Err(Reason::PrivateAuction)
             };
         }
-        // A fixed price that is not told cannot be bid exactly.
-        let priced = |deal: &Deal| deal.at != Some(FIXED_PRICE) || deal.floor > Cpm::ZERO;
-        let usable = |deal: &Deal| {
+        let deals = self.request.deals(imp);
+        for (position, deal) in deals.iter().enumerate().take(usize::from(u16::MAX)) {
             let named = wanted.iter().any(|id| id.eq_ignore_ascii_case(deal.id));
-            named && priced(deal) && self.deal_is_ours(deal, item)
-        };
-        let found = self
-            .request
-            .deals(imp)
-            .iter()
-            .position(usable)
-            .ok_or(Reason::Deal)?;
-        Ok(Some(found as u16))
+            let known = |earlier: &u16| deals[usize::from(*earlier)].id == deal.id;
+            if named && self.is_usable(deal) && !ways.deals().iter().any(known) && !ways.is_full() {
+                ways.add(position);
+            }
+        }
+        if ways.count > 0 {
+            Ok(ways)
+        } else {
+            Err(Reason::Deal)
+        }
     }
 
-    fn deal_is_ours(&self, deal: &Deal, item: &LineItem) -> bool {
+    /// For our seat; and a fixed price that is not told cannot be bid exactly.
+    fn is_usable(&self, deal: &Deal) -> bool {
         let seats = self.request.strs(deal.wseat);
-        let domains = self.request.strs(deal.wadomain);
-        let advertiser = &self.snapshot.campaigns.advertisers()[item.advertiser]
-            .definition
-            .domain;
-        (seats.is_empty() || seats.iter().any(|seat| *seat == self.exchange.settings.seat))
-            && (domains.is_empty() || domains.iter().any(|allowed| domain::covers(allowed, advertiser)))
+        let priced = deal.at != Some(Auction::FIXED) || deal.floor > Cpm::ZERO;
+        priced && (seats.is_empty() || seats.iter().any(|seat| *seat == self.exchange.settings.seat))
+    }
+
+    /// `deal.wadomain`: every domain that the ad is for is one of them, or below one.
+    fn admits_domains(&self, deal: &Deal, domains: &[String]) -> bool {
+        let allowed = self.request.strs(deal.wadomain);
+        let covered = |own: &String| allowed.iter().any(|allowed| domain::covers(allowed, own));
+        allowed.is_empty() || domains.iter().all(covered)
     }
 
     /// The floor in the order of section 7.11, with rates: the deal's by duration, by second or plain
     /// (the highest that applies); where it has none, or without a deal, the spot's by duration or by second; else the imp's.
-    fn floor(&self, imp: &Imp<'r>, deal: Option<u16>, fit: &Fit) -> Result<Floor, Reason> {
-        let deal = deal.map(|deal| &self.request.deals(imp)[usize::from(deal)]);
+    /// Where the deal has a fixed price, that is it and nothing else (section 3.2.12).
+    fn floor(&self, imp: &Imp<'r>, deal: Option<&Deal>, fit: &Fit) -> Result<Floor, Reason> {
         let of_deal = deal.and_then(|deal| {
-            let by_time = self.floor_by_time(deal.min_cpm_per_sec, deal.dur_floors, fit);
+            let by_time = match deal.at {
+                Some(Auction::FIXED) => None,
+                _ => self.floor_by_time(deal.min_cpm_per_sec, deal.dur_floors, fit),
+            };
             Some((by_time.unwrap_or_default().max(deal.floor), deal.floor_cur))
                 .filter(|(floor, _)| *floor > Cpm::ZERO)
         });
         let of_spot = || {
-            let spot = spot_of(imp, fit)?;
+            let spot = fit.spot(imp)?;
             Some((
                 self.floor_by_time(spot.min_cpm_per_sec, spot.dur_floors, fit)?,
                 imp.floor_cur,
@@ -215,23 +380,47 @@ impl<'g, 'r> Gate<'g, 'r> {
     }
 
     /// The first creative that fits, from a place that the seed chooses, so that all that fit are shown equally often.
-    fn choose_creative(&self, imp: &Imp<'r>, item: &LineItem, ready: &Ready) -> Result<(u16, Fit), Reason> {
+    fn choose_creative(
+        &self,
+        imp: &Imp<'r>,
+        item: &LineItem,
+        ready: &Ready,
+        ways: &Ways,
+    ) -> Result<(u16, Fit), Reason> {
         let count = item.creatives.len();
         let start = (self.seed ^ item.id.0) as usize % count.max(1);
-        let (mut why, mut capped) = (Reason::Format, false);
+        let (mut why, mut capped, mut barred) = (Reason::Format, false, false);
         for turn in 0..count {
             let position = (start + turn) % count;
-            match self.check_creative(imp, item.creatives[position]) {
+            let checked = self.check_creative(imp, item.creatives[position]);
+            match checked.and_then(|fit| self.check_ways(imp, item.creatives[position], ways).map(|()| fit)) {
                 Ok(fit) if self.check_caps(&ready.creative_caps[position]).is_ok() => {
                     return Ok((position as u16, fit));
                 }
                 Ok(_) => capped = true,
+                Err(Reason::Deal) => barred = true,
                 Err(reason) if reason as usize > why as usize => why = reason,
                 Err(_) => {}
             }
         }
-        // The caps of a creative are asked last: one that only they keep back has come furthest.
-        Err(if capped { Reason::FrequencyCap } else { why })
+        // Caps are asked last, deals before them: a creative that only they keep back has come furthest.
+        Err(match (capped, barred) {
+            (true, _) => Reason::FrequencyCap,
+            (false, true) => Reason::Deal,
+            (false, false) => why,
+        })
+    }
+
+    /// One of the ways has to be open to the advertiser of the creative.
+    fn check_ways(&self, imp: &Imp<'r>, position: u32, ways: &Ways) -> Result<(), Reason> {
+        let domains = &self.snapshot.campaigns.creatives()[position as usize].domains;
+        let deals = self.request.deals(imp);
+        let admits = |deal: &u16| self.admits_domains(&deals[usize::from(*deal)], domains);
+        if ways.open || ways.deals().iter().any(admits) {
+            Ok(())
+        } else {
+            Err(Reason::Deal)
+        }
     }
 
     fn check_creative(&self, imp: &Imp<'r>, position: u32) -> Result<Fit, Reason> {
@@ -257,7 +446,7 @@ impl<'g, 'r> Gate<'g, 'r> {
         let request = self.request;
         let attributes = match fit {
             Fit::Banner(_) => imp.banner.map(|banner| banner.battr),
-            Fit::Video(_) | Fit::Audio(_) => spot_of(imp, fit).map(|spot| spot.battr),
+            Fit::Video(_) | Fit::Audio(_) => fit.spot(imp).map(|spot| spot.battr),
             Fit::Native(_) => imp.native.map(|native| native.battr),
         };
         let blocked = attributes.map(|list| request.ints(list)).unwrap_or_default();
@@ -332,15 +521,6 @@ impl<'g, 'r> Gate<'g, 'r> {
             .iter()
             .find(|(exchange, _)| *exchange == settings.name);
         own.map_or(settings.default_approval, |(_, approval)| *approval)
-    }
-}
-
-/// What the imp says of the format that a linear ad answers.
-fn spot_of<'r>(imp: &Imp<'r>, fit: &Fit) -> Option<Spot<'r>> {
-    match fit {
-        Fit::Video(_) => imp.video.map(|video| video.spot),
-        Fit::Audio(_) => imp.audio.map(|audio| audio.spot),
-        Fit::Banner(_) | Fit::Native(_) => None,
     }
 }
 

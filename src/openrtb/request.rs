@@ -242,8 +242,10 @@ pub struct Spot<'a> {
     pub pod_seq: i32,
     /// AdCOM slot position in pod, as the seller guarantees it: -1 last, 0 any, 1 first, 2 first or last.
     pub slot_in_pod: i32,
-    /// Part of a dynamic pod of this length, section 7.6.
+    /// Part of a dynamic pod of this length, section 7.6: it takes several bids, which share the time. Without it the spot is
+    /// one slot. Not 0.
     pub pod_duration_s: Option<u32>,
+    /// The most ads of a dynamic pod. Not 0.
     pub max_seq: Option<u32>,
     /// AdCOM pod deduplication settings: 1 domain, 2 category, 3 creative id, 4 media URL, 5 none.
     pub pod_dedupe: Ints,

@@ -274,11 +274,11 @@ impl Watch<'_> {
 
 fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
     recorder.measure(Size::Matched, scratch.matched as u64);
-    recorder.measure(Size::Scored, scratch.candidates.len() as u64);
+    recorder.measure(Size::Scored, scratch.scored as u64);
     recorder.count(Counter::ProfileLookups, u64::from(scratch.audience.looked_up));
     recorder.count(Counter::ProfileHits, u64::from(scratch.audience.has_profile));
     recorder.count(Counter::CandidatesMatched, scratch.matched as u64);
-    recorder.count(Counter::CandidatesScored, scratch.candidates.len() as u64);
+    recorder.count(Counter::CandidatesScored, scratch.scored as u64);
     for finding in scratch.supply.findings() {
         recorder.count_finding(finding);
     }

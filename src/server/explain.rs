@@ -5,7 +5,7 @@ use super::clock;
 use super::serve::Common;
 use crate::engine::{self, ExchangeTerms, Explanation, Fate, Outcome, Scored, Snapshot, Step, Turn};
 use crate::openrtb::RequestBuffers;
-use crate::openrtb::request::Request;
+use crate::openrtb::request::{Deal, Request};
 use crate::units::BidId;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -70,8 +70,9 @@ fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, fo
         .iter()
         .enumerate()
         .map(|(index, imp)| {
+            let deals = request.deals(imp);
             let fates = found.fates.iter().filter(|fate| usize::from(fate.imp) == index);
-            json!({"id": imp.id, "line_items": fates.map(|fate| line_item(snapshot, fate)).collect::<Vec<_>>()})
+            json!({"id": imp.id, "line_items": fates.map(|fate| line_item(snapshot, deals, fate)).collect::<Vec<_>>()})
         })
         .collect();
     json!({
@@ -86,7 +87,7 @@ fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, fo
     })
 }
 
-fn line_item(snapshot: &Snapshot, fate: &Fate) -> Value {
+fn line_item(snapshot: &Snapshot, deals: &[Deal], fate: &Fate) -> Value {
     let item = &snapshot.campaigns.line_items()[fate.line_item as usize];
     let (step, reason) = match fate.step {
         Step::Bid => ("bid", None),
@@ -97,6 +98,9 @@ fn line_item(snapshot: &Snapshot, fate: &Fate) -> Value {
     let mut value = json!({"id": item.definition.id, "campaign": campaign, "step": step});
     if let Some(reason) = reason {
         value["reason"] = reason.into();
+    }
+    if let Some(deal) = fate.deal {
+        value["deal"] = deals[usize::from(deal)].id.into();
     }
     if let Some(scored) = &fate.scored {
         let creative = item.creatives[usize::from(scored.creative)] as usize;

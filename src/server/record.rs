@@ -78,7 +78,7 @@ fn write(answer: &Answer, outcome: Outcome, seed: u64, latency_us: u32, sampling
                 .find(|c| c.deal.is_none())
                 .map_or_else(Default::default, |c| c.floor.accounting),
             matched: scratch.matched_by_imp.get(index).copied().unwrap_or(0),
-            scored: of_imp.count() as u32,
+            scored: of_imp.filter(|candidate| !candidate.alternative).count() as u32,
             no_bid_reason,
             context: (!slots.is_empty()).then_some(Served {
                 ids: slots,
@@ -96,19 +96,10 @@ fn write_candidates(answer: &Answer, outcome: Outcome, seed: u64, writer: &mut A
         writer.candidate(&logged(answer, &bid.candidate, Some(bid), terms, 1.0));
     }
     for (position, candidate) in answer.scratch.candidates.iter().enumerate() {
-        let is_bid = answer
-            .scratch
-            .bids
-            .iter()
-            .any(|bid| same(&bid.candidate, candidate));
-        if !is_bid && share(seed.rotate_left(position as u32 + 1)) < LOSER_SAMPLE {
+        if candidate.fell_out.is_some() && share(seed.rotate_left(position as u32 + 1)) < LOSER_SAMPLE {
             writer.candidate(&logged(answer, candidate, None, terms, LOSER_SAMPLE));
         }
     }
-}
-
-fn same(a: &Candidate, b: &Candidate) -> bool {
-    (a.imp, a.line_item) == (b.imp, b.line_item)
 }
 
 fn logged<'a>(

@@ -27,11 +27,14 @@ pub fn write_answer(answer: &Answer, terms: Terms, sealer: &Sealer, out: &mut Ve
         currency: terms.currency,
     };
     let mut writer = ResponseWriter::begin(out, &head);
-    writer.seat(Some(&answer.exchange.settings.seat), false);
     let mut text = [0; TOKEN_LEN];
-    for bid in &answer.scratch.bids {
-        let token = sealer.seal(&answer.token(bid, terms), &mut text);
-        answer.write_bid(bid, token, &mut writer);
+    // A group holds for the whole seat object, so each has one of its own (section 4.2.2).
+    for group in answer.scratch.bids.chunk_by(|a, b| a.group == b.group) {
+        writer.seat(Some(&answer.exchange.settings.seat), group[0].group.is_some());
+        for bid in group {
+            let token = sealer.seal(&answer.token(bid, terms), &mut text);
+            answer.write_bid(bid, token, &mut writer);
+        }
     }
     writer.finish();
 }

@@ -33,6 +33,7 @@ pub struct Exchange {
     pub notices: Notices,
     /// Imps evaluated per request, the first ones.
     pub imps_max: usize,
+    pub bids: BidCounts,
     /// Bid requests answered a second; the rest gets a no-bid. `None` = no limit.
     pub qps_max: Option<u32>,
     /// The macro that the exchange wants in front of the click URL, such as `${CLICK_URL_ESC}`.
@@ -49,6 +50,29 @@ pub struct Exchange {
     pub exp_dooh_s: u32,
     /// Seconds that money is held for a bid until a win is known.
     pub win_hold_s: u32,
+}
+
+/// How many bids may stand on one imp, as alternatives of which the exchange takes one ("M+N" bidding, section 7.3). The
+/// dynamic part of a pod is not held to it. Each holds its own money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BidCounts {
+    /// In all, deals first.
+    pub per_imp: usize,
+    /// Through one deal (M).
+    pub per_deal: usize,
+    /// In the open auction (N).
+    pub open: usize,
+}
+
+impl Default for BidCounts {
+    /// "1+1": what every exchange that knows deals can be expected to take.
+    fn default() -> Self {
+        BidCounts {
+            per_imp: 8,
+            per_deal: 1,
+            open: 1,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,12 +50,14 @@ pub enum Reason {
     Policy,
     BelowFloor,
     LostInternally,
+    /// A road-block that cannot take every imp of the request.
+    RoadBlock,
     HoldsFull,
 }
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 40] = [
+    pub const ALL: [Reason; 41] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -95,6 +97,7 @@ impl Reason {
         Reason::Policy,
         Reason::BelowFloor,
         Reason::LostInternally,
+        Reason::RoadBlock,
         Reason::HoldsFull,
     ];
 
@@ -140,6 +143,7 @@ impl Reason {
             Reason::Policy => "policy",
             Reason::BelowFloor => "below_floor",
             Reason::LostInternally => "lost_internally",
+            Reason::RoadBlock => "road_block",
             Reason::HoldsFull => "holds_full",
         }
     }

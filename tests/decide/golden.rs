@@ -139,7 +139,7 @@ pub fn base_request(name: &str) -> Value {
 pub fn describe(request: &Request, snapshot: &Snapshot, scratch: &Scratch, outcome: Outcome) -> String {
     let mut out = String::from("\n");
     describe_user(scratch, &mut out);
-    let (matched, scored) = (scratch.matched, scratch.candidates.len());
+    let (matched, scored) = (scratch.matched, scratch.scored);
     writeln!(out, "matched {matched}, scored {scored}").expect("a string");
     match outcome {
         Outcome::NoBid(reason) => writeln!(out, "no bid: {}", reason.name()).expect("a string"),
@@ -167,7 +167,12 @@ pub fn describe(request: &Request, snapshot: &Snapshot, scratch: &Scratch, outco
                 if let Some(deal) = candidate.deal {
                     write!(out, " in {}", request.deals(imp)[usize::from(deal)].id).expect("a string");
                 }
-                writeln!(out, ", holding {} for {} s", bid.reserved, bid.exp_s).expect("a string");
+                write!(out, ", holding {} for {} s", bid.reserved, bid.exp_s).expect("a string");
+                out.push_str(if bid.group.is_some() {
+                    ", all or none\n"
+                } else {
+                    "\n"
+                });
             }
         }
     }

@@ -9,7 +9,7 @@ use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::pacing::Budgets;
 use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
-use outbid::store::exchange::{Auth, BillingEvent, Exchange, NoBidForm, Notices};
+use outbid::store::exchange::{Auth, BidCounts, BillingEvent, Exchange, NoBidForm, Notices};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, RecordTag};
 use outbid::store::rates::{Rate, Rates};
@@ -159,6 +159,7 @@ fn exchange() -> Exchange {
             loss: true,
         },
         imps_max: 16,
+        bids: BidCounts::default(),
         qps_max: None,
         click_macro: None,
         default_approval: Approval::Approved,
@@ -292,6 +293,7 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
             .map(|format| name(format))
             .collect(),
         deliver_deals: dice.percent(30),
+        open_beside_deals: dice.percent(30),
         roadblock: dice.percent(10),
     }
 }

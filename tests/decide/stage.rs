@@ -3,7 +3,7 @@
 
 use outbid::caps::{CapLevel, CapObject, Caps};
 use outbid::config;
-use outbid::engine::{self, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
+use outbid::engine::{self, Bid, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
 use outbid::openrtb::RequestBuffers;
 use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::openrtb::request::Request;
@@ -109,9 +109,26 @@ impl Stage {
         engine::bid(request, exchange, snapshot, live, scratch, &mut turn)
     }
 
+    fn lose(&self, bid: &Bid) {
+        self.live.budgets.release(bid.id);
+        if let Some(user) = self.scratch.audience.key {
+            let item = &self.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
+            self.live.caps.clear(user, item.counted_as, bid.id);
+        }
+    }
+
     /// Every bid of the last decision is won and billed at its price, at once.
     pub fn show_all(&self, bid_at: Timestamp) {
+        self.show_all_or_lose(bid_at, &mut |_| false);
+    }
+
+    /// The same, but for those that are lost.
+    pub fn show_all_or_lose(&self, bid_at: Timestamp, loses: &mut dyn FnMut(&Bid) -> bool) {
         for bid in &self.scratch.bids {
+            if loses(bid) {
+                self.lose(bid);
+                continue;
+            }
             let item = &self.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
             let campaign = &self.snapshot.campaigns.campaigns()[item.campaign];
             let creative = item.creatives[usize::from(bid.candidate.creative)];

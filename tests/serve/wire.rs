@@ -1,6 +1,6 @@
 //! The bid endpoint byte by byte: what is answered, and with which status.
 
-use super::bidder::{Offer, banner, bid_request, shared};
+use super::bidder::{Money, Offer, banner, bid_request, shared};
 use super::configuration::{BEARER, Campaign, PUBLIC_URL};
 use super::http::{self, Connection, Response};
 use flate2::Compression;
@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 use std::io::Write;
 
 pub fn campaigns() -> Vec<Campaign> {
-    vec![Campaign::new("wire"), film("film")]
+    vec![
+        Campaign::new("wire"),
+        film("film"),
+        deals("deals"),
+        road_block("road"),
+    ]
 }
 
 fn film(id: &'static str) -> Campaign {
@@ -72,6 +77,81 @@ fn bids_of_one_response_have_ids_and_tokens_of_their_own() {
         "{}",
         one.text("adm")
     );
+}
+
+fn deals(id: &'static str) -> Campaign {
+    Campaign {
+        more: "[[line_item]]\nid = \"deals-2\"\nbid = { cpm = 4.00 }\ncreatives = [\"north-banner\"]\n\
+               targeting = { site = [\"deals.example\"], deal = [\"deal-1\", \"deal-2\"] }",
+        ..Campaign::new(id)
+    }
+}
+
+fn road_block(id: &'static str) -> Campaign {
+    Campaign {
+        more: "roadblock = true",
+        ..Campaign::new(id)
+    }
+}
+
+#[test]
+fn deals_and_the_open_auction_are_answered_together_and_each_bid_is_settled_for_itself() {
+    let bidder = shared();
+    let mut request = banner("deals", "u-000001");
+    request["imp"][0]["pmp"] =
+        json!({"deals": [{"id": "deal-1", "bidfloor": 1}, {"id": "deal-2", "bidfloor": 3, "at": 3}]});
+    let answer = bidder.request("open", &request).json();
+    assert_eq!(answer["seatbid"].as_array().unwrap().len(), 1, "{answer:#}");
+    let bids = answer["seatbid"][0]["bid"].as_array().unwrap();
+    let mut offers: Vec<Offer> = bids.iter().cloned().map(Offer).collect();
+    offers.sort_by_key(|offer| offer.0["dealid"].as_str().map(str::to_owned));
+    let told: Vec<_> = offers
+        .iter()
+        .map(|offer| (offer.0["impid"].clone(), offer.0["dealid"].clone(), offer.price()))
+        .collect();
+    let id = json!("1");
+    assert_eq!(
+        told,
+        [
+            (id.clone(), Value::Null, 5.0),
+            (id.clone(), json!("deal-1"), 4.0),
+            (id, json!("deal-2"), 3.0)
+        ]
+    );
+    assert_eq!(bidder.money("deals-1"), Money::is("0.00", "0.005"));
+    assert_eq!(bidder.money("deals-2"), Money::is("0.00", "0.007"));
+    bidder.tell(offers[0].text("lurl"), "");
+    bidder.tell(offers[1].text("lurl"), "");
+    bidder.tell(offers[2].text("burl"), "3.00");
+    assert_eq!(bidder.money("deals-1"), Money::is("0.00", "0.00"));
+    assert_eq!(bidder.money("deals-2"), Money::is("0.003", "0.00"));
+}
+
+#[test]
+fn a_road_block_stands_in_a_seat_of_its_own_as_a_group() {
+    let bidder = shared();
+    let mut request = banner("road", "u-000001");
+    let second = json!({"id": "2", "secure": 1, "banner": {"w": 300, "h": 250}});
+    request["imp"].as_array_mut().unwrap().push(second);
+    request["allimps"] = json!(1);
+    let answer = bidder.request("open", &request).json();
+    let group = &answer["seatbid"][0];
+    assert_eq!(
+        (&group["group"], &group["seat"]),
+        (&json!(1), &json!("seat-open")),
+        "{answer:#}"
+    );
+    let imps: Vec<_> = group["bid"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bid| &bid["impid"])
+        .collect();
+    assert_eq!(imps, ["1", "2"]);
+    request["allimps"] = json!(0);
+    let apart = bidder.request("open", &request).json();
+    assert_eq!(apart["seatbid"][0]["group"], Value::Null, "{apart:#}");
+    assert_eq!(apart["seatbid"][0]["bid"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         creatives,
         part_of: None,
         deliver_deals: false,
+        open_beside_deals: false,
         roadblock: false,
     }
 }

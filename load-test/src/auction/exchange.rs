@@ -1,4 +1,5 @@
-//! The auction itself: one answer in, a journey of notices out.
+//! The auction itself: one answer in, a journey of notices out. Of several bids on one imp those for deals are asked first,
+//! and the first that beats the rivals takes it.
 //!
 //! Invariant: the outcome follows from the seed and the number of the request, so two runs against the same answers end
 //! alike.
@@ -12,7 +13,7 @@ use super::offer::{Imp, Offer, main_format};
 use super::tally::{AuctionTally, nanos_of_cpm};
 use crate::target::Target;
 use crate::traffic::Traffic;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use world::auction::{market_cpm, rival_price};
@@ -48,6 +49,8 @@ struct Candidate<'a> {
     bid: &'a Bid,
     seat: Option<&'a str>,
     price: f64,
+    /// Of a group that wins all its imps.
+    grouped: bool,
 }
 
 /// An ad in front of a person.
@@ -118,26 +121,51 @@ impl<'a> Exchange<'a> {
             Err(flaw) => return self.tally.refuse(flaw.name()),
         };
         let mut by_imp: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
-        for (seat, bid) in response
-            .seatbid
-            .iter()
-            .flat_map(|seat| seat.bid.iter().map(move |bid| (seat, bid)))
-        {
-            self.tally.bids += 1;
-            let candidate = Candidate {
-                bid,
-                seat: seat.seat.as_deref(),
-                price: bid.price.unwrap_or(0.0),
-            };
-            match judge(bid, response.currency(), offer) {
-                Ok(imp) => by_imp.entry(imp).or_default().push(candidate),
-                Err(flaw) => self.refuse(number, &response, &candidate, flaw),
+        for seat in &response.seatbid {
+            let mut sound = Vec::new();
+            for bid in &seat.bid {
+                self.tally.bids += 1;
+                let candidate = Candidate {
+                    bid,
+                    seat: seat.seat.as_deref(),
+                    price: bid.price.unwrap_or(0.0),
+                    grouped: false,
+                };
+                match judge(bid, response.currency(), offer) {
+                    Ok(imp) => sound.push((imp, candidate)),
+                    Err(flaw) => self.refuse(number, &response, &candidate, flaw),
+                }
+            }
+            let whole = sound.len() == seat.bid.len();
+            if seat.group == 1 && !(whole && self.group_wins(number, offer, &sound)) {
+                for (imp, candidate) in &sound {
+                    let outcome = self.settle(number, offer, *imp, candidate);
+                    self.lose(number, &response, candidate, outcome.price, outcome.min_to_win);
+                }
+                continue;
+            }
+            for (imp, candidate) in sound {
+                by_imp.entry(imp).or_default().push(Candidate {
+                    grouped: seat.group == 1,
+                    ..candidate
+                });
             }
         }
         for (imp, mut candidates) in by_imp {
-            candidates.sort_by(|a, b| b.price.total_cmp(&a.price));
+            // A group that wins everywhere takes all its imps.
+            candidates.sort_by(|a, b| {
+                let last = |c: &Candidate| (!c.grouped, c.bid.dealid.is_none());
+                last(a).cmp(&last(b)).then(b.price.total_cmp(&a.price))
+            });
             self.auction(number, offer, imp, &response, &candidates);
         }
+    }
+
+    /// Whether each bid of a group beats the rivals on an imp of its own.
+    fn group_wins(&self, number: u64, offer: &Offer, group: &[(usize, Candidate)]) -> bool {
+        let imps: BTreeSet<usize> = group.iter().map(|(imp, _)| *imp).collect();
+        let wins = |(imp, candidate): &(usize, Candidate)| self.settle(number, offer, *imp, candidate).won;
+        imps.len() == group.len() && group.iter().all(wins)
     }
 
     fn refuse(&mut self, number: u64, response: &Response, candidate: &Candidate, flaw: Flaw) {
@@ -149,7 +177,7 @@ impl<'a> Exchange<'a> {
         self.send_loss(candidate.bid, &values);
     }
 
-    /// `candidates`: for one imp, the highest first; at least one.
+    /// `candidates`: for one imp, in the order in which they are asked; at least one.
     fn auction(
         &mut self,
         number: u64,
@@ -158,25 +186,37 @@ impl<'a> Exchange<'a> {
         response: &Response,
         candidates: &[Candidate],
     ) {
-        let best = &candidates[0];
-        let outcome = self.settle(number, offer, at, best);
-        for (place, candidate) in candidates.iter().enumerate() {
-            let mut values = self.values(number, response, candidate);
-            values.price = outcome.price;
-            values.min_to_win = outcome.min_to_win;
-            if place == 0 && outcome.won {
-                self.win(number, offer, at, candidate, &values);
-            } else {
-                values.loss = LOST_TO_HIGHER_BID;
-                values.min_to_win = if outcome.won {
-                    best.price
-                } else {
-                    outcome.min_to_win
-                };
-                self.tally.losses += 1;
-                self.send_loss(candidate.bid, &values);
+        // What is paid and what was bid by one of ours that won.
+        let mut won: Option<(f64, f64)> = None;
+        for candidate in candidates {
+            if let Some((price, bid)) = won {
+                self.lose(number, response, candidate, price, bid);
+                continue;
             }
+            let outcome = self.settle(number, offer, at, candidate);
+            if !outcome.won {
+                self.lose(number, response, candidate, outcome.price, outcome.min_to_win);
+                continue;
+            }
+            won = Some((outcome.price, candidate.price));
+            let values = Values {
+                price: outcome.price,
+                min_to_win: outcome.min_to_win,
+                ..self.values(number, response, candidate)
+            };
+            self.win(number, offer, at, candidate, &values);
         }
+    }
+
+    fn lose(&mut self, number: u64, response: &Response, candidate: &Candidate, price: f64, min_to_win: f64) {
+        self.tally.losses += 1;
+        let values = Values {
+            loss: LOST_TO_HIGHER_BID,
+            price,
+            min_to_win,
+            ..self.values(number, response, candidate)
+        };
+        self.send_loss(candidate.bid, &values);
     }
 
     fn settle(&self, number: u64, offer: &Offer, at: usize, best: &Candidate) -> Outcome {

@@ -18,6 +18,8 @@ pub struct Response {
 #[serde(default)]
 pub struct Seat {
     pub seat: Option<String>,
+    /// 1: all bids of the seat are won, or none.
+    pub group: u32,
     pub bid: Vec<Bid>,
 }
 

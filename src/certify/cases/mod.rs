@@ -21,6 +21,7 @@ mod notices;
 mod privacy;
 mod request;
 mod response;
+mod several;
 mod supply;
 mod tokens;
 mod transport;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Case> {
         native::cases(),
         native_answer::cases(),
         deals::cases(),
+        several::cases(),
         privacy::cases(),
         supply::cases(),
         response::cases(),

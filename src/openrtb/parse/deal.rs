@@ -37,7 +37,7 @@ impl<'a> Parser<'_, 'a> {
                 "id" => deal.id = self.text(value).unwrap_or(""),
                 "bidfloor" => deal.floor = value.cpm("imp.pmp.deals.bidfloor")?.unwrap_or_default(),
                 "bidfloorcur" => deal.floor_cur = floor_currency(value),
-                "at" => deal.at = value.uint(),
+                "at" => deal.at = value.uint().filter(|at| *at > 0),
                 "wseat" => deal.wseat = self.strs(value, "imp.pmp.deals.wseat")?,
                 "wadomain" => deal.wadomain = self.strs(value, "imp.pmp.deals.wadomain")?,
                 "guar" => deal.guaranteed = value.is_one(),

@@ -94,7 +94,9 @@ pub struct LineItem {
     pub creatives: Vec<String>,
     /// `deal_goal = "deliver"`: a fixed-price deal is answered even where the value is below its price.
     pub deliver_deals: bool,
-    /// May bid on several imps of one request.
+    /// A line item that is targeted at deals bids in the open auction of their imps too.
+    pub open_beside_deals: bool,
+    /// May bid on several imps of one request; on all or none where the request offers all there is (`allimps`).
     pub roadblock: bool,
 }
 
