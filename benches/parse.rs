@@ -1,69 +1,109 @@
-//! Parsing a bid request: this parser beside serde_json into typed structs and into a generic value, and beside
-//! building the simd-json tape alone, which is the part that cannot be saved.
+//! Parsing a bid request: this parser on JSON and on protobuf, beside serde_json into typed structs and into a generic
+//! value, beside prost into owned structs, and beside building the simd-json tape alone, which is the part that cannot be
+//! saved.
 //!
-//! The typed rival borrows all text, reads fewer fields and forgives nothing, so it has the easier job.
+//! The typed rival borrows all text, reads fewer fields and forgives nothing, so it has the easier job; prost reads the
+//! same fields as this parser, but none of their meaning. `OUTBID_REQUESTS=FILE`, one request a line, measures those too,
+//! one after the other.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use outbid::certify::protobuf;
 use outbid::openrtb::{
-    RequestBuffers, browser,
+    RequestBuffers, WireFormat, browser,
     privacy::{Consent, PrivacyPolicy},
 };
+use prost::Message;
 use std::hint::black_box;
 
-criterion_group!(benches, parse, recognise);
+criterion_group!(benches, parse, stream, recognise);
 criterion_main!(benches);
 
 const UA: &str = "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) \
     Chrome/124.0.0.0 Mobile Safari/537.36";
 
 fn parse(criterion: &mut Criterion) {
-    for (name, body) in [("banner", banner()), ("video_and_native", video_and_native())] {
-        let mut group = criterion.benchmark_group(format!("parse/{name}"));
-        group.throughput(Throughput::Bytes(body.len() as u64));
+    race(criterion, "banner", &[banner()]);
+    race(criterion, "video_and_native", &[video_and_native()]);
+}
 
-        let mut buffers = RequestBuffers::default();
-        let mut scratch = Vec::new();
-        group.bench_function("outbid", |bencher| {
+/// Recorded requests, if there are any.
+fn stream(criterion: &mut Criterion) {
+    let Some(path) = std::env::var_os("OUTBID_REQUESTS") else {
+        return;
+    };
+    let file = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines = file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let bodies: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
+    race(criterion, "stream", &bodies);
+}
+
+/// Every parser on the same requests, in turn.
+fn race(criterion: &mut Criterion, name: &str, bodies: &[Vec<u8>]) {
+    let encode = |body: &Vec<u8>| {
+        let request = serde_json::from_slice(body).expect("JSON");
+        protobuf::encode(&request).expect("a request of the specification's types")
+    };
+    let messages: Vec<Vec<u8>> = bodies.iter().map(encode).collect();
+    let mut group = criterion.benchmark_group(format!("parse/{name}"));
+    let bytes: usize = bodies.iter().map(Vec::len).sum();
+    group.throughput(Throughput::Bytes((bytes / bodies.len()) as u64));
+    for (label, format, bodies) in [
+        ("outbid", WireFormat::Json, bodies),
+        ("outbid_protobuf", WireFormat::Protobuf, &messages),
+    ] {
+        let (mut buffers, mut scratch) = (RequestBuffers::default(), Vec::new());
+        let mut turns = bodies.iter().cycle();
+        group.bench_function(label, |bencher| {
             bencher.iter(|| {
                 scratch.clear();
-                scratch.extend_from_slice(&body);
-                let request = buffers.parse(&mut scratch).expect("the request is well formed");
+                scratch.extend_from_slice(turns.next().expect("a cycle"));
+                let request = buffers.parse_as(format, &mut scratch).expect("a sound request");
                 black_box(Consent::decide(&request, &PrivacyPolicy::default()));
                 buffers.recycle(request);
             });
         });
-        group.bench_function("serde_json_typed", |bencher| {
-            bencher.iter(|| {
-                black_box(
-                    serde_json::from_slice::<typed::BidRequest<'_>>(&body)
-                        .expect("typed")
-                        .imp
-                        .len(),
-                )
-            });
-        });
-        group.bench_function("serde_json_value", |bencher| {
-            bencher.iter(|| {
-                black_box(
-                    serde_json::from_slice::<serde_json::Value>(&body)
-                        .expect("a value")
-                        .is_object(),
-                )
-            });
-        });
-        let (mut tape_buffers, mut tape) = (simd_json::Buffers::default(), simd_json::Tape(Vec::new()));
-        group.bench_function("simd_json_tape_alone", |bencher| {
-            bencher.iter(|| {
-                scratch.clear();
-                scratch.extend_from_slice(&body);
-                let mut filled = std::mem::replace(&mut tape, simd_json::Tape(Vec::new())).reset();
-                simd_json::fill_tape(&mut scratch, &mut tape_buffers, &mut filled).expect("well formed");
-                black_box(&filled);
-                tape = filled.reset();
-            });
-        });
-        group.finish();
     }
+    let mut turns = messages.iter().cycle();
+    group.bench_function("prost", |bencher| {
+        bencher.iter(|| {
+            let message: &[u8] = turns.next().expect("a cycle");
+            black_box(
+                protobuf::BidRequest::decode(message)
+                    .expect("a message")
+                    .imp
+                    .len(),
+            )
+        });
+    });
+    let mut turns = bodies.iter().cycle();
+    group.bench_function("serde_json_typed", |bencher| {
+        bencher.iter(|| {
+            let body = turns.next().expect("a cycle");
+            let request: typed::BidRequest<'_> = serde_json::from_slice(body).expect("typed");
+            black_box(request.imp.len())
+        });
+    });
+    let mut turns = bodies.iter().cycle();
+    group.bench_function("serde_json_value", |bencher| {
+        bencher.iter(|| {
+            let body = turns.next().expect("a cycle");
+            let request: serde_json::Value = serde_json::from_slice(body).expect("a value");
+            black_box(request.is_object())
+        });
+    });
+    let (mut tape_buffers, mut tape) = (simd_json::Buffers::default(), simd_json::Tape(Vec::new()));
+    let (mut turns, mut scratch) = (bodies.iter().cycle(), Vec::new());
+    group.bench_function("simd_json_tape_alone", |bencher| {
+        bencher.iter(|| {
+            scratch.clear();
+            scratch.extend_from_slice(turns.next().expect("a cycle"));
+            let mut filled = std::mem::replace(&mut tape, simd_json::Tape(Vec::new())).reset();
+            simd_json::fill_tape(&mut scratch, &mut tape_buffers, &mut filled).expect("well formed");
+            black_box(&filled);
+            tape = filled.reset();
+        });
+    });
+    group.finish();
 }
 
 fn recognise(criterion: &mut Criterion) {

@@ -3,6 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use outbid::creative::{BannerSpec, Fit, LinearSpec, MediaFile, Template, Values};
+use outbid::openrtb::WireFormat;
 use outbid::openrtb::notice::Notice;
 use outbid::openrtb::request::{Banner, Imp, Request, Video};
 use outbid::openrtb::response::{BidFields, NoticeUrls, ResponseHead, ResponseWriter};
@@ -118,7 +119,7 @@ impl Bid {
             ..BidFields::default()
         };
         out.clear();
-        let mut response = ResponseWriter::begin(out, &head);
+        let mut response = ResponseWriter::begin(WireFormat::Json, out, &head);
         response.seat(Some("outbid"), false);
         response.bid(&fields, |out| template.render_json(fit, &self.values(), out));
         response.finish();

@@ -170,6 +170,57 @@ fn credentials_are_sent_and_stay_out_of_the_report() {
     assert!(!report.to_json().to_string().contains("secret"));
 }
 
+#[test]
+fn protobuf_is_tested_where_it_is_spoken() {
+    const CASES: &str = "transport.protobuf.";
+    let is_protobuf = |request: &server::Request| {
+        request
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("protobuf"))
+    };
+    let without = Server::start(move |request| {
+        if is_protobuf(request) {
+            Reply::status(415)
+        } else {
+            Toy::default().answer(request)
+        }
+    });
+    let report = run(without, CASES);
+    let not_tested = outcomes(&report, "not tested");
+    assert!(not_tested.len() >= 20 && not_tested.len() == report.results.len());
+
+    // JSON to protobuf, and bids on bodies that are no message.
+    let bid = toy::bid(
+        &json!({"id": "r", "imp": [{"id": "1"}]}),
+        "1",
+        2.0,
+        "http://127.0.0.1:1",
+    );
+    let deaf = Server::start(move |request| {
+        if is_protobuf(request) {
+            Reply::json(&bid)
+        } else {
+            Toy::default().answer(request)
+        }
+    });
+    let report = run(deaf, CASES);
+    for id in [
+        "answer",
+        "content",
+        "no-bid",
+        "truncated",
+        "length",
+        "varint",
+        "tag",
+        "empty",
+        "json",
+        "floor.negative",
+    ] {
+        let id = format!("{CASES}{id}");
+        assert_eq!(outcome(&report, &id), "fail", "{id}: {}", reason(&report, &id));
+    }
+}
+
 fn settings(server: &Server) -> Settings {
     Settings {
         url: Address::parse(&format!("http://{}/bid", server.address)).unwrap(),

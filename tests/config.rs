@@ -533,7 +533,7 @@ fn all_problems_are_listed_at_once() {
     let files = [
         ("outbid.toml", "workers = -1\n"),
         ("models.toml", "[bid]\nmodel = \"ctr\"\n"),
-        ("exchanges/demo.toml", "no_bid = \"200\"\n"),
+        ("exchanges/demo.toml", "no_bid = \"200\"\nformat = \"xml\"\n"),
         ("advertisers/acme.toml", "id = \"acme\"\ndomain = \"acme\"\n"),
         (
             "campaigns/spring.toml",
@@ -549,11 +549,12 @@ fn all_problems_are_listed_at_once() {
             "status",
             "line_item[0].roadblock",
             "no_bid",
+            "format",
             "bid.model",
             "workers"
         ]
     );
-    assert_eq!(problems.to_json().as_array().map(Vec::len), Some(6));
+    assert_eq!(problems.to_json().as_array().map(Vec::len), Some(7));
 }
 
 #[test]

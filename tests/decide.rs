@@ -14,6 +14,7 @@ mod stage;
 use golden::{NOW, base_request, describe};
 use many::Dice;
 use outbid::engine::{Auction, Candidate, Outcome};
+use outbid::openrtb::WireFormat;
 use outbid::openrtb::request::Request;
 use outbid::openrtb::response::MarkupType;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
@@ -33,9 +34,16 @@ const AT: At = At {
 
 #[test]
 fn every_golden_case_is_decided_as_it_says() {
-    let cases = golden::run_all();
+    let cases = golden::run_all(WireFormat::Json);
     println!("{cases} cases");
     assert!(cases >= 45, "{cases} cases: some files are not found");
+}
+
+#[test]
+fn every_golden_case_is_decided_alike_in_protobuf() {
+    let cases = golden::run_all(WireFormat::Protobuf);
+    println!("{cases} cases");
+    assert!(cases >= 45, "{cases} cases can be written in protobuf");
 }
 
 /// Bids for the banner request and gives price, value and the model's own score of the same ad.

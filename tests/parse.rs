@@ -773,7 +773,7 @@ fn a_native_request_is_read_as_text_or_object_wrapped_or_not() {
         }
     };
     let assets = r#""assets":[{"id":1,"required":1,"title":{"len":25}},{"id":2,"img":{"type":3,"wmin":300,"hmin":"250"}},
-        {"id":3,"data":{"type":2,"len":90}},{"id":4,"video":{}},{"id":5,"required":1,"hologram":{}},{"title":{"len":9}}]"#;
+        {"id":3,"data":{"type":2,"len":90}},{"id":4,"video":{},"title":null},{"id":5,"required":1,"hologram":{}},{"title":{"len":9}}]"#;
     let trackers = r#""eventtrackers":[{"event":1,"methods":[1,2]},{"event":2,"methods":[1]}],"privacy":1"#;
     let expected = "1!title25 2?img3:0x0>=300x250 3?data2:90 4?video 5!unknown 0?unknown";
     for (document, expected) in [

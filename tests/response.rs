@@ -1,10 +1,13 @@
-//! The response writer against `serde_json`: what is written is read back as what was meant.
+//! The response writer against `serde_json` and prost: what is written is read back as what was meant, and says the same
+//! in both formats.
 
+use outbid::certify::protobuf;
+use outbid::openrtb::WireFormat;
 use outbid::openrtb::macros::{Macro, expand};
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::response::{
-    BidFields, Dsa, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, write_escaped, write_no_bid,
+    BidFields, Dsa, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, empty, write_escaped, write_no_bid,
     write_price, write_string,
 };
 use outbid::units::{BidId, Cpm, Currency, Timestamp};
@@ -21,14 +24,43 @@ fn read(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
 }
 
-/// The one bid of a response with `bid`, as it is read back.
+/// The one bid of a response with `bid`, as it is read back from both formats.
 fn written(bid: &BidFields, markup: &str) -> Value {
-    let mut out = Vec::new();
-    let mut response = ResponseWriter::begin(&mut out, &HEAD);
-    response.seat(None, false);
-    response.bid(bid, |out| write_escaped(out, markup));
-    response.finish();
-    read(&out)["seatbid"][0]["bid"][0].take()
+    let write = |format, escape: fn(&mut Vec<u8>, &str)| {
+        let mut out = Vec::new();
+        let mut response = ResponseWriter::begin(format, &mut out, &HEAD);
+        response.seat(None, false);
+        response.bid(bid, |out| escape(out, markup));
+        response.finish();
+        out
+    };
+    let text = read(&write(WireFormat::Json, write_escaped));
+    let binary = write(WireFormat::Protobuf, |out, markup| {
+        out.extend_from_slice(markup.as_bytes())
+    });
+    assert_eq!(
+        protobuf::decode(&binary),
+        Some(as_protobuf(text.clone())),
+        "{binary:?}"
+    );
+    text["seatbid"][0]["bid"][0].clone()
+}
+
+/// A response without what has no number in `openrtb.proto`, and with prices as the numbers they are there.
+fn as_protobuf(mut response: Value) -> Value {
+    for seat in response["seatbid"].as_array_mut().into_iter().flatten() {
+        for bid in seat["bid"].as_array_mut().into_iter().flatten() {
+            bid["price"] = json!(bid["price"].as_f64());
+            let ext = bid.get_mut("ext").and_then(Value::as_object_mut);
+            if ext.is_some_and(|ext| ext.remove("aigen").is_some() && ext.is_empty()) {
+                bid.as_object_mut().unwrap().remove("ext");
+            }
+        }
+    }
+    if response["seatbid"] == json!([]) {
+        response.as_object_mut().unwrap().remove("seatbid");
+    }
+    response
 }
 
 fn check(bid: &BidFields, markup: &str, expected: Value) {
@@ -121,33 +153,27 @@ fn an_extra_attribute_is_written_once() {
 
 #[test]
 fn seats_and_bids_follow_one_another() {
-    let mut out = Vec::new();
     let head = ResponseHead {
         id: "r",
         bid_id: Some("b"),
         currency: Currency::parse("EUR").unwrap(),
     };
-    let mut response = ResponseWriter::begin(&mut out, &head);
-    response.seat(Some("s1"), true);
-    for imp_id in ["1", "2"] {
-        response.bid(
-            &BidFields {
-                imp_id,
-                ..Default::default()
-            },
-            |_| {},
-        );
-    }
-    response.seat(None, false);
-    response.bid(
-        &BidFields {
-            imp_id: "3",
-            ..Default::default()
-        },
-        |_| {},
-    );
-    response.finish();
-    let response = read(&out);
+    let bid = |imp_id| BidFields {
+        imp_id,
+        ..Default::default()
+    };
+    let write = |format| {
+        let mut out = b"before".to_vec();
+        let mut response = ResponseWriter::begin(format, &mut out, &head);
+        response.seat(Some("s1"), true);
+        response.bid(&bid("1"), |_| {});
+        response.bid(&bid("2"), |_| {});
+        response.seat(None, false);
+        response.bid(&bid("3"), |_| {});
+        response.finish();
+        out.split_off("before".len())
+    };
+    let response = read(&write(WireFormat::Json));
     assert_eq!(
         (&response["id"], &response["bidid"], &response["cur"]),
         (&json!("r"), &json!("b"), &json!("EUR"))
@@ -157,6 +183,8 @@ fn seats_and_bids_follow_one_another() {
     assert_eq!(response["seatbid"][0]["bid"][1]["impid"], "2");
     assert_eq!(response["seatbid"][1]["bid"][0]["impid"], "3");
     assert_eq!(response["seatbid"][1].as_object().unwrap().len(), 1);
+    let binary = write(WireFormat::Protobuf);
+    assert_eq!(protobuf::decode(&binary), Some(as_protobuf(response)));
 }
 
 #[test]
@@ -165,13 +193,19 @@ fn a_no_bid_echoes_the_id_and_says_why_where_asked() {
         (None, json!({"id": "a\"b", "seatbid": []})),
         (Some(15), json!({"id": "a\"b", "seatbid": [], "nbr": 15})),
     ] {
-        let mut out = Vec::new();
-        write_no_bid(&mut out, "a\"b", nbr);
-        assert_eq!(read(&out), expected);
+        let (mut text, mut binary) = (Vec::new(), Vec::new());
+        write_no_bid(WireFormat::Json, &mut text, "a\"b", nbr);
+        write_no_bid(WireFormat::Protobuf, &mut binary, "a\"b", nbr);
+        assert_eq!(protobuf::decode(&binary), Some(as_protobuf(expected.clone())));
+        assert_eq!(read(&text), expected);
     }
-    let mut out = Vec::new();
-    ResponseWriter::begin(&mut out, &HEAD).finish();
-    assert_eq!(read(&out), json!({"id": "r-1", "cur": "USD", "seatbid": []}));
+    let (mut text, mut binary) = (Vec::new(), Vec::new());
+    ResponseWriter::begin(WireFormat::Json, &mut text, &HEAD).finish();
+    ResponseWriter::begin(WireFormat::Protobuf, &mut binary, &HEAD).finish();
+    assert_eq!(read(&text), json!({"id": "r-1", "cur": "USD", "seatbid": []}));
+    assert_eq!(protobuf::decode(&binary), Some(as_protobuf(read(&text))));
+    assert_eq!(read(empty(WireFormat::Json)), json!({}));
+    assert_eq!(protobuf::decode(empty(WireFormat::Protobuf)), Some(json!({})));
 }
 
 #[test]
@@ -276,7 +310,8 @@ proptest! {
     fn any_strings_and_lists_are_read_back(
         texts in prop::collection::vec(any::<String>(), 8),
         domains in prop::collection::vec(any::<String>(), 0..4),
-        numbers in prop::collection::vec(any::<u32>(), 0..4),
+        // Codes are `int32` in openrtb.proto.
+        numbers in prop::collection::vec(0..=i32::MAX.cast_unsigned(), 0..4),
         counter in 0u64..1 << 48,
     ) {
         let bid = BidFields {

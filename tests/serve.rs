@@ -24,6 +24,8 @@ mod money;
 mod openmetrics;
 #[path = "serve/privacy.rs"]
 mod privacy;
+#[path = "serve/protobuf.rs"]
+mod protobuf;
 #[path = "serve/reload.rs"]
 mod reload;
 #[path = "serve/restart.rs"]

@@ -3,7 +3,7 @@
 //! Invariant: reading never fails; what is not there or has another type is absent.
 
 use super::client::Reply;
-use super::markup;
+use super::{markup, protobuf};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::io::Read;
@@ -16,6 +16,7 @@ pub struct Answer {
     pub reply: Reply,
     /// Decoded by its Content-Encoding.
     pub body: Vec<u8>,
+    /// What it says, whichever format it is in.
     pub json: Option<Value>,
 }
 
@@ -37,7 +38,11 @@ impl Answer {
         } else {
             reply.body.clone()
         };
-        let json = serde_json::from_slice(&body).ok();
+        let json = if is_protobuf(&reply) {
+            protobuf::decode(&body)
+        } else {
+            serde_json::from_slice(&body).ok()
+        };
         Answer { reply, body, json }
     }
 
@@ -138,6 +143,12 @@ impl Bid {
 /// The elements of a list; none of anything else.
 pub fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn is_protobuf(reply: &Reply) -> bool {
+    reply
+        .header("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().contains("protobuf"))
 }
 
 fn unpack(packed: &[u8]) -> Vec<u8> {

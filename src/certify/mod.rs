@@ -13,6 +13,7 @@ mod client;
 mod edit;
 mod markup;
 mod probe;
+pub mod protobuf;
 mod report;
 mod stage;
 mod template;

@@ -2,6 +2,7 @@
 //! Invariant: nothing secret is shown.
 
 use super::{Loaded, caps, hours};
+use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
     Ad, BidStrategy, Campaign, Creative, Flight, Hours, LineItem, Multiplier, PolicyRule, Status, Targeting,
@@ -124,6 +125,7 @@ fn exchange(exchange: &Exchange) -> Value {
         "auth": match exchange.auth { Auth::None => "none", Auth::Bearer(_) => "bearer" },
         "seat": exchange.seat,
         "currency": exchange.currency.as_str(),
+        "format": exchange.format.map_or("any", WireFormat::name),
         "network_allowance_ms": exchange.network_allowance_ms,
         "default_tmax_ms": exchange.default_tmax_ms,
         "billable": format!("{:?}", exchange.billable).to_lowercase(),

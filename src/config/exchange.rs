@@ -4,6 +4,7 @@ use super::document::{Document, Node, Table};
 use super::files::{Folder, check_secret};
 use super::problem::Report;
 use super::{quantity, supply};
+use crate::openrtb::WireFormat;
 use crate::openrtb::notice::PriceUnit;
 use crate::openrtb::price_crypto::{AdxKeys, PriceCodec};
 use crate::store::campaigns::definition::Approval;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub(super) const KEYS: &[&str] = &[
     "auth",
+    "format",
     "seat",
     "currency",
     "network_allowance",
@@ -52,6 +54,12 @@ const BILLING_EVENTS: &[(&str, BillingEvent)] = &[
     ("win", BillingEvent::Win),
 ];
 
+const FORMATS: &[(&str, Option<WireFormat>)] = &[
+    ("any", None),
+    ("json", Some(WireFormat::Json)),
+    ("protobuf", Some(WireFormat::Protobuf)),
+];
+
 const NO_BID_FORMS: &[(&str, NoBidForm)] = &[
     ("204", NoBidForm::NoContent),
     ("reason", NoBidForm::WithReason),
@@ -86,6 +94,7 @@ pub(super) fn read(
         auth: auth
             .and_then(|auth| read_auth(&auth, folder, env))
             .unwrap_or(Auth::None),
+        format: table.read("format", None, |n| n.choice(FORMATS)),
         seat: table.read("seat", "outbid".to_owned(), Node::name),
         currency: table.read("currency", accounting, quantity::currency),
         network_allowance_ms: ms("network_allowance", 20),

@@ -1,4 +1,21 @@
-//! The wire: OpenRTB 2.5 and 2.6 as JSON. Nothing outside this module knows how a request or a response is written.
+//! The wire: OpenRTB 2.5 and 2.6 as JSON and as protobuf. Nothing outside this module knows how a request or a response
+//! is written.
+//!
+//! # Two formats, one meaning
+//!
+//! A protobuf body is a `BidRequest` of the IAB's `openrtb.proto`. It is laid on the same tape as JSON under the same
+//! names, so everything below holds for both, as far as a typed format leaves anything to be forgiven. What is its own:
+//!
+//! | on the wire | is |
+//! |---|---|
+//! | unknown fields, extensions, unknown codes, groups | passed over |
+//! | a field twice | the last one; messages are merged, lists joined |
+//! | numbers packed or one by one | the same list |
+//! | `native.request` as a string, or as the message `request_native` | the same |
+//! | a length beyond the end, a number cut off or too long, a wrong wire type, text that is not UTF-8 | refused |
+//!
+//! The answer is written in the format of the request. Markup is the text `adm`, of native ads too. What has no number
+//! in `openrtb.proto` (`bid.ext.aigen`) is left out there.
 //!
 //! # What is brought into one form
 //!
@@ -52,5 +69,22 @@ pub mod price_crypto;
 pub mod privacy;
 pub mod request;
 pub mod response;
+
+/// In what a request is written, and so its answer (section 2.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WireFormat {
+    #[default]
+    Json,
+    Protobuf,
+}
+
+impl WireFormat {
+    pub fn name(self) -> &'static str {
+        match self {
+            WireFormat::Json => "json",
+            WireFormat::Protobuf => "protobuf",
+        }
+    }
+}
 
 pub use parse::{IMPS_MAX, Malformed, RequestBuffers};

@@ -1,13 +1,22 @@
-//! The bid response, written straight into a reused buffer: OpenRTB 2.6 section 4.2.
+//! The bid response, written straight into a reused buffer: OpenRTB 2.6 section 4.2, as JSON or as protobuf.
 //!
-//! Nothing is allocated once the buffer has grown, and what stands in it after `finish` is one valid JSON value.
+//! Nothing is allocated once the buffer has grown, and what stands in it after `finish` is one valid JSON value, or one
+//! `BidResponse` of `openrtb.proto`.
 
+mod protobuf;
+
+use super::WireFormat;
 use super::notice::Notice;
 use crate::units::{BidId, Cpm, Currency};
 use std::io::Write as _;
 
-/// The third form of a no-bid of section 7.1, beside a 204 and [`write_no_bid`].
-pub const EMPTY: &[u8] = b"{}";
+/// The third form of a no-bid of section 7.1, beside a 204 and [`write_no_bid`]: a response that says nothing.
+pub fn empty(format: WireFormat) -> &'static [u8] {
+    match format {
+        WireFormat::Json => b"{}",
+        WireFormat::Protobuf => b"",
+    }
+}
 
 /// What a `BidResponse` says before its seats.
 #[derive(Clone, Copy, Debug)]
@@ -89,13 +98,25 @@ pub struct NoticeUrls<'a> {
     pub loss: bool,
 }
 
+impl BidFields<'_> {
+    fn all_attributes(&self) -> impl Iterator<Item = u32> {
+        let extra = self
+            .extra_attribute
+            .filter(|extra| !self.attributes.contains(extra));
+        self.attributes.iter().copied().chain(extra)
+    }
+}
+
 /// Writes one response: `begin`, then a `seat` and its `bid`s, again and again, then `finish`.
 ///
 /// A `SeatBid` must hold a bid (section 4.2.2), so each `seat` is followed by at least one `bid`.
 #[must_use = "the response is complete only after `finish`"]
 pub struct ResponseWriter<'o> {
     out: &'o mut Vec<u8>,
+    format: WireFormat,
     place: Place,
+    /// Where the seat that is open began; protobuf only.
+    seat_start: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,72 +129,71 @@ enum Place {
 
 impl<'o> ResponseWriter<'o> {
     /// Appends to `out`.
-    pub fn begin(out: &'o mut Vec<u8>, head: &ResponseHead) -> ResponseWriter<'o> {
-        put(out, r#"{"id":"#);
-        write_string(out, head.id);
-        put_string(out, r#","bidid":"#, head.bid_id);
-        put(out, r#","cur":""#);
-        put(out, head.currency.as_str());
-        put(out, r#"","seatbid":["#);
+    pub fn begin(format: WireFormat, out: &'o mut Vec<u8>, head: &ResponseHead) -> ResponseWriter<'o> {
+        match format {
+            WireFormat::Json => write_head(out, head),
+            WireFormat::Protobuf => protobuf::write_head(out, head),
+        }
         ResponseWriter {
             out,
+            format,
             place: Place::BeforeSeats,
+            seat_start: 0,
         }
     }
 
     /// `group`: all bids of the seat together or none.
     pub fn seat(&mut self, seat: Option<&str>, group: bool) {
         debug_assert_ne!(self.place, Place::InSeat, "a seat without a bid");
-        put(
-            self.out,
-            if self.place == Place::BeforeSeats {
-                "{"
-            } else {
-                "]},{"
-            },
-        );
-        if let Some(seat) = seat {
-            put(self.out, r#""seat":"#);
-            write_string(self.out, seat);
-            put(self.out, ",");
+        let first = self.place == Place::BeforeSeats;
+        match self.format {
+            WireFormat::Json => begin_seat(self.out, first, seat, group),
+            WireFormat::Protobuf => {
+                if !first {
+                    protobuf::end_message(self.out, self.seat_start);
+                }
+                self.seat_start = protobuf::begin_seat(self.out, seat, group);
+            }
         }
-        put(
-            self.out,
-            if group {
-                r#""group":1,"bid":["#
-            } else {
-                r#""bid":["#
-            },
-        );
         self.place = Place::InSeat;
     }
 
-    /// `adm` appends the markup as the *content* of a JSON string, escaped but without its quotes
-    /// ([`write_escaped`] for text that is at hand).
+    /// `adm` appends the markup: in JSON as the *content* of a string, escaped but without its quotes
+    /// ([`write_escaped`] for text that is at hand); in protobuf as it is.
     pub fn bid(&mut self, bid: &BidFields, adm: impl FnOnce(&mut Vec<u8>)) {
         debug_assert_ne!(self.place, Place::BeforeSeats, "a bid outside of a seat");
-        if self.place == Place::AfterBid {
-            put(self.out, ",");
+        match self.format {
+            WireFormat::Json => {
+                if self.place == Place::AfterBid {
+                    put(self.out, ",");
+                }
+                write_bid(self.out, bid, adm);
+            }
+            WireFormat::Protobuf => protobuf::write_bid(self.out, bid, adm),
         }
-        write_bid(self.out, bid, adm);
         self.place = Place::AfterBid;
+    }
+
+    pub fn format(&self) -> WireFormat {
+        self.format
     }
 
     pub fn finish(self) {
         debug_assert_ne!(self.place, Place::InSeat, "a seat without a bid");
-        put(
-            self.out,
-            if self.place == Place::BeforeSeats {
-                "]}"
-            } else {
-                "]}]}"
-            },
-        );
+        let seats = self.place != Place::BeforeSeats;
+        match self.format {
+            WireFormat::Json => put(self.out, if seats { "]}]}" } else { "]}" }),
+            WireFormat::Protobuf if seats => protobuf::end_message(self.out, self.seat_start),
+            WireFormat::Protobuf => {}
+        }
     }
 }
 
 /// A response without a bid; `nbr` as in the list of OpenRTB 3.0, 500 and above as agreed with the exchange.
-pub fn write_no_bid(out: &mut Vec<u8>, id: &str, nbr: Option<u32>) {
+pub fn write_no_bid(format: WireFormat, out: &mut Vec<u8>, id: &str, nbr: Option<u32>) {
+    if format == WireFormat::Protobuf {
+        return protobuf::write_no_bid(out, id, nbr);
+    }
     put(out, r#"{"id":"#);
     write_string(out, id);
     put(out, r#","seatbid":[]"#);
@@ -217,6 +237,30 @@ pub fn write_price(out: &mut Vec<u8>, price: Cpm) {
         fraction %= place;
         place /= 10;
     }
+}
+
+fn write_head(out: &mut Vec<u8>, head: &ResponseHead) {
+    put(out, r#"{"id":"#);
+    write_string(out, head.id);
+    put_string(out, r#","bidid":"#, head.bid_id);
+    put(out, r#","cur":""#);
+    put(out, head.currency.as_str());
+    put(out, r#"","seatbid":["#);
+}
+
+fn begin_seat(out: &mut Vec<u8>, first: bool, seat: Option<&str>, group: bool) {
+    put(out, if first { "{" } else { "]},{" });
+    if let Some(seat) = seat {
+        put(out, r#""seat":"#);
+        write_string(out, seat);
+        put(out, ",");
+    }
+    let bids = if group {
+        r#""group":1,"bid":["#
+    } else {
+        r#""bid":["#
+    };
+    put(out, bids);
 }
 
 fn write_bid(out: &mut Vec<u8>, bid: &BidFields, adm: impl FnOnce(&mut Vec<u8>)) {
@@ -297,10 +341,7 @@ fn write_creative(out: &mut Vec<u8>, bid: &BidFields) {
         r#","cattax":"#,
         (!bid.categories.is_empty()).then_some(bid.cattax),
     );
-    let extra = bid
-        .extra_attribute
-        .filter(|extra| !bid.attributes.contains(extra));
-    put_numbers(out, r#","attr":"#, bid.attributes.iter().copied().chain(extra));
+    put_numbers(out, r#","attr":"#, bid.all_attributes());
     put_numbers(out, r#","apis":"#, bid.apis.iter().copied());
     put_string(out, r#","language":"#, bid.language);
 }

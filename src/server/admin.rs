@@ -1,6 +1,7 @@
 //! The admin address: health, metrics, budgets, reload. Its own thread, so that looking never slows a bid.
 
 use super::bid::is_bearer;
+use super::body::MediaType;
 use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
@@ -146,8 +147,12 @@ async fn reload(common: &Common) -> Reply {
 async fn explain(common: &Common, request: Request<Incoming>) -> Reply {
     let (head, incoming) = request.into_parts();
     let limits = &common.settings.limits;
-    let encoding = match body::content_encoding(&head.headers) {
-        Ok(encoding) => encoding,
+    let kind = body::content_encoding(&head.headers).and_then(|encoding| {
+        let media = MediaType::of(&head.headers)?;
+        Ok((encoding, media.format))
+    });
+    let (encoding, format) = match kind {
+        Ok(kind) => kind,
         Err(error) => return empty(error.status()),
     };
     let read = tokio::time::timeout(
@@ -157,7 +162,7 @@ async fn explain(common: &Common, request: Request<Incoming>) -> Reply {
     match read.await {
         Ok(Ok(raw)) => {
             let exchange = head.uri.query().and_then(|query| query.strip_prefix("exchange="));
-            let (status, body) = explain::answer(common, exchange, encoding, &raw);
+            let (status, body) = explain::answer(common, exchange, encoding, format, &raw);
             json_reply(status, &body)
         }
         Ok(Err(error)) => empty(error.status()),

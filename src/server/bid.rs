@@ -1,6 +1,6 @@
 //! The bid endpoint: admit, read, parse, decide, write, log. Never a 5xx because of what was sent.
 
-use super::body::{self, Encoding};
+use super::body::{self, BodyError, Encoding, MediaType};
 use super::clock;
 use super::record::Recording;
 use super::respond::{self, Answer};
@@ -8,8 +8,8 @@ use super::settings::Limits;
 use super::worker::{Reply, Worker, empty};
 use crate::engine::{self, ExchangeTerms, Outcome, Scratch, Snapshot, Turn};
 use crate::events::boot::BidIds;
-use crate::openrtb::RequestBuffers;
-use crate::store::exchange::{Auth, NoBidForm};
+use crate::openrtb::{RequestBuffers, WireFormat, response};
+use crate::store::exchange::{Auth, Exchange, NoBidForm};
 use crate::telemetry::{Counter, Reason, Recorder, Size, Stage};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
-/// The version that answers are written in (OpenRTB 2.6 section 2.5).
+/// The version that answers are written in, whatever the request's is (OpenRTB 2.6 section 2.5): it adds fields to 2.5
+/// and changes none.
 const VERSION: (HeaderName, HeaderValue) = (
     HeaderName::from_static("x-openrtb-version"),
     HeaderValue::from_static("2.6"),
@@ -65,20 +66,19 @@ pub async fn answer(worker: &Worker, exchange: &str, request: Request<Incoming>)
         return refuse(worker, StatusCode::UNAUTHORIZED);
     }
     let _in_flight = InFlight::enter(worker);
-    let compress = body::accepts_gzip(request.headers());
-    let (encoding, raw) = match take_body(request, &worker.common.settings.limits).await {
-        Ok(taken) => taken,
+    let wire = match Wire::agree(request.headers(), &terms.settings) {
+        Ok(wire) => wire,
+        Err(error) => return refuse(worker, error.status()),
+    };
+    count_wire(&worker.desk.borrow().recorder, wire, request.headers());
+    let raw = match take_body(request, &worker.common.settings.limits).await {
+        Ok(raw) => raw,
         Err(status) => return refuse(worker, status),
     };
     if let Some(reason) = turn_away(worker, terms) {
-        return no_bid(worker, terms, "", reason);
+        return no_bid(worker, terms, wire, reason);
     }
-    let raw = Raw {
-        encoding,
-        bytes: &raw,
-        compress,
-    };
-    decide(worker, &snapshot, terms, arrived, raw)
+    decide(worker, &snapshot, terms, arrived, Raw { wire, bytes: &raw })
 }
 
 /// Counts a request in progress; dropping it counts it out.
@@ -127,26 +127,62 @@ fn turn_away(worker: &Worker, exchange: &ExchangeTerms) -> Option<Reason> {
     over.then_some(Reason::QpsLimit)
 }
 
-async fn take_body(request: Request<Incoming>, limits: &Limits) -> Result<(Encoding, Bytes), StatusCode> {
-    let (head, incoming) = request.into_parts();
-    let encoding = body::content_encoding(&head.headers).map_err(|error| error.status())?;
-    if !body::is_json(&head.headers) {
-        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+/// How a request is written, and how its answer may go.
+#[derive(Clone, Copy)]
+struct Wire {
+    encoding: Encoding,
+    /// Of the request and of the answer.
+    media: MediaType,
+    /// The sender takes gzip.
+    compress: bool,
+}
+
+impl Wire {
+    /// What the headers say and the exchange's settings allow.
+    fn agree(headers: &HeaderMap, settings: &Exchange) -> Result<Wire, BodyError> {
+        let media = MediaType::of(headers)?;
+        if settings.format.is_some_and(|agreed| agreed != media.format) {
+            return Err(BodyError::Unsupported);
+        }
+        Ok(Wire {
+            encoding: body::content_encoding(headers)?,
+            media,
+            compress: body::accepts_gzip(headers),
+        })
     }
+}
+
+/// A version is no reason to refuse: of a request whose meaning changed, the parser says what is missing.
+fn count_wire(recorder: &Recorder, wire: Wire, headers: &HeaderMap) {
+    if wire.media.format == WireFormat::Protobuf {
+        recorder.count(Counter::Protobuf, 1);
+    }
+    let (name, _) = VERSION;
+    let version = headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    let counter = version.map(|version| match version {
+        b"2.5" => Counter::Version25,
+        b"2.6" => Counter::Version26,
+        _ => Counter::VersionOther,
+    });
+    if let Some(counter) = counter {
+        recorder.count(counter, 1);
+    }
+}
+
+async fn take_body(request: Request<Incoming>, limits: &Limits) -> Result<Bytes, StatusCode> {
+    let (head, incoming) = request.into_parts();
     let read = body::read(&head.headers, incoming, limits.body_bytes);
     match tokio::time::timeout(limits.read_timeout, read).await {
-        Ok(Ok(raw)) => Ok((encoding, raw)),
+        Ok(Ok(raw)) => Ok(raw),
         Ok(Err(error)) => Err(error.status()),
         Err(_) => Err(StatusCode::BAD_REQUEST),
     }
 }
 
-/// A body as it came, and how the answer may go.
+/// A body as it came.
 struct Raw<'b> {
     bytes: &'b [u8],
-    encoding: Encoding,
-    /// The sender takes gzip.
-    compress: bool,
+    wire: Wire,
 }
 
 /// From the whole body to the answer, without a pause.
@@ -165,15 +201,16 @@ fn decide(
         recorder: &mut desk.recorder,
     };
     watch.lap(Stage::Read);
+    let wire = raw.wire;
     if let Err(error) = body::decode(
         raw.bytes,
-        raw.encoding,
+        wire.encoding,
         &worker.common.settings.limits,
         &mut desk.body,
     ) {
         return counted_refusal(watch.recorder, error.status());
     }
-    let request = match desk.buffers.parse(&mut desk.body) {
+    let request = match desk.buffers.parse_as(wire.media.format, &mut desk.body) {
         Ok(request) => request,
         Err(malformed) => {
             tracing::debug!(%malformed, exchange = exchange.settings.name, "request refused");
@@ -194,6 +231,7 @@ fn decide(
         let reply = write_no_bid(
             watch.recorder,
             exchange,
+            wire,
             request.id,
             Reason::TooLate,
             &mut desk.out,
@@ -227,14 +265,17 @@ fn decide(
     let reply = match outcome {
         Outcome::Bids(terms) => {
             desk.out.clear();
-            respond::write_answer(&answer, terms, &worker.common.sealer, &mut desk.out);
+            let format = wire.media.format;
+            respond::write_answer(&answer, terms, &worker.common.sealer, format, &mut desk.out);
             watch.recorder.count(Counter::Answered, 1);
             watch
                 .recorder
                 .count(Counter::Bids, desk.scratch.bids.len() as u64);
-            json(&desk.out, raw.compress)
+            reply(&desk.out, wire.media, wire.compress)
         }
-        Outcome::NoBid(reason) => write_no_bid(watch.recorder, exchange, request.id, reason, &mut desk.out),
+        Outcome::NoBid(reason) => {
+            write_no_bid(watch.recorder, exchange, wire, request.id, reason, &mut desk.out)
+        }
     };
     watch.lap(Stage::Write);
     count_decision(watch.recorder, &desk.scratch);
@@ -287,33 +328,35 @@ fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
     }
 }
 
-fn no_bid(worker: &Worker, exchange: &ExchangeTerms, id: &str, reason: Reason) -> Reply {
+/// Before the request is read, so without its id.
+fn no_bid(worker: &Worker, exchange: &ExchangeTerms, wire: Wire, reason: Reason) -> Reply {
     let mut desk = worker.desk.borrow_mut();
     let desk = &mut *desk;
-    write_no_bid(&desk.recorder, exchange, id, reason, &mut desk.out)
+    write_no_bid(&desk.recorder, exchange, wire, "", reason, &mut desk.out)
 }
 
 /// In the form that the exchange prefers. Before the request is read its id is not known: then it is a 204.
 fn write_no_bid(
     recorder: &Recorder,
     exchange: &ExchangeTerms,
+    wire: Wire,
     id: &str,
     reason: Reason,
     out: &mut Vec<u8>,
 ) -> Reply {
     recorder.count_no_bid(reason);
     match exchange.settings.no_bid {
-        NoBidForm::Empty => json(crate::openrtb::response::EMPTY, false),
+        NoBidForm::Empty => reply(response::empty(wire.media.format), wire.media, false),
         NoBidForm::WithReason if !id.is_empty() => {
             out.clear();
-            crate::openrtb::response::write_no_bid(out, id, reason.nbr());
-            json(out, false)
+            response::write_no_bid(wire.media.format, out, id, reason.nbr());
+            reply(out, wire.media, false)
         }
         NoBidForm::WithReason | NoBidForm::NoContent => empty(StatusCode::NO_CONTENT),
     }
 }
 
-fn json(plain: &[u8], compress: bool) -> Reply {
+fn reply(plain: &[u8], media: MediaType, compress: bool) -> Reply {
     let packed = if compress { body::compress(plain) } else { None };
     let encoded = packed.is_some();
     let body = packed.map_or_else(|| Bytes::copy_from_slice(plain), Bytes::from);
@@ -321,7 +364,7 @@ fn json(plain: &[u8], compress: bool) -> Reply {
     let (name, version) = VERSION;
     reply
         .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media.name));
     reply.headers_mut().insert(name, version);
     if encoded {
         reply

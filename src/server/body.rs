@@ -1,12 +1,13 @@
 //! The body of a request, read whole within its limits: bytes as sent, bytes after gzip, time.
 
 use super::settings::Limits;
+use crate::openrtb::WireFormat;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http::StatusCode;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::io::{Read, Write};
@@ -76,20 +77,41 @@ pub fn compress(plain: &[u8]) -> Option<Vec<u8>> {
     encoder.write_all(plain).and_then(|()| encoder.finish()).ok()
 }
 
-/// Missing means JSON (OpenRTB 2.6 section 2.3); parameters such as `charset` do not matter.
-pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return true;
-    };
-    let kind = value
-        .as_bytes()
-        .split(|&b| b == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
-    kind.is_empty()
-        || kind.eq_ignore_ascii_case(b"application/json")
-        || kind.eq_ignore_ascii_case(b"text/json")
+/// A content type that is taken, and so the one of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaType {
+    pub name: &'static str,
+    pub format: WireFormat,
+}
+
+/// `application/x-protobuf` is the one of OpenRTB 2.6 section 2.3, `application/protobuf` the registered one, and
+/// `application/octet-stream` the one that Authorized Buyers sends OpenRTB in protobuf with.
+const MEDIA_TYPES: [MediaType; 5] = [
+    MediaType::new("application/json", WireFormat::Json),
+    MediaType::new("text/json", WireFormat::Json),
+    MediaType::new("application/x-protobuf", WireFormat::Protobuf),
+    MediaType::new("application/protobuf", WireFormat::Protobuf),
+    MediaType::new("application/octet-stream", WireFormat::Protobuf),
+];
+
+impl MediaType {
+    const fn new(name: &'static str, format: WireFormat) -> MediaType {
+        MediaType { name, format }
+    }
+
+    /// Missing means JSON (OpenRTB 2.6 section 2.3); parameters such as `charset` do not matter.
+    pub fn of(headers: &HeaderMap) -> Result<MediaType, BodyError> {
+        let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let name = value.split(|&b| b == b';').next().unwrap_or_default();
+        let name = name.trim_ascii();
+        if name.is_empty() {
+            return Ok(MEDIA_TYPES[0]);
+        }
+        let mut known = MEDIA_TYPES.into_iter();
+        known
+            .find(|media| name.eq_ignore_ascii_case(media.name.as_bytes()))
+            .ok_or(BodyError::Unsupported)
+    }
 }
 
 /// Reads the body as sent into one piece. A body in one frame, as most are, is not copied.

@@ -4,8 +4,8 @@ use super::body::{self, Encoding};
 use super::clock;
 use super::serve::Common;
 use crate::engine::{self, ExchangeTerms, Explanation, Fate, Outcome, Scored, Snapshot, Step, Turn};
-use crate::openrtb::RequestBuffers;
 use crate::openrtb::request::{Deal, Request};
+use crate::openrtb::{RequestBuffers, WireFormat};
 use crate::units::BidId;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ pub fn answer(
     common: &Common,
     exchange: Option<&str>,
     encoding: Encoding,
+    format: WireFormat,
     raw: &[u8],
 ) -> (StatusCode, Value) {
     let snapshot = common.snapshot.load();
@@ -31,7 +32,7 @@ pub fn answer(
         return wrong(error.status(), "the body is too large or not gzip".to_owned());
     }
     let mut buffers = RequestBuffers::default();
-    let mut request = match buffers.parse(&mut bytes) {
+    let mut request = match buffers.parse_as(format, &mut bytes) {
         Ok(request) => request,
         Err(malformed) => return wrong(StatusCode::BAD_REQUEST, malformed.to_string()),
     };

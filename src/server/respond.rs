@@ -3,6 +3,7 @@
 use crate::creative::{ClickMacro, Template, Values};
 use crate::engine::{Bid, ExchangeTerms, Scratch, Snapshot, Terms};
 use crate::events::token::{Format, ImpRef, Sealer, TOKEN_LEN, Token};
+use crate::openrtb::WireFormat;
 use crate::openrtb::request::Request;
 use crate::openrtb::response::{BidFields, Dsa, NoticeUrls, ResponseHead, ResponseWriter};
 use crate::store::campaigns::{Creative, LineItem};
@@ -20,13 +21,13 @@ pub struct Answer<'a> {
 }
 
 /// Appends the whole response.
-pub fn write_answer(answer: &Answer, terms: Terms, sealer: &Sealer, out: &mut Vec<u8>) {
+pub fn write_answer(answer: &Answer, terms: Terms, sealer: &Sealer, format: WireFormat, out: &mut Vec<u8>) {
     let head = ResponseHead {
         id: answer.request.id,
         bid_id: None,
         currency: terms.currency,
     };
-    let mut writer = ResponseWriter::begin(out, &head);
+    let mut writer = ResponseWriter::begin(format, out, &head);
     let mut text = [0; TOKEN_LEN];
     // A group holds for the whole seat object, so each has one of its own (section 4.2.2).
     for group in answer.scratch.bids.chunk_by(|a, b| a.group == b.group) {
@@ -173,6 +174,9 @@ impl<'a> Answer<'a> {
                 .map(|n| self.request.native_assets(n))
                 .unwrap_or_default(),
         };
-        writer.bid(&fields, |out| template.render_json(fit, &values, out));
+        match writer.format() {
+            WireFormat::Json => writer.bid(&fields, |out| template.render_json(fit, &values, out)),
+            WireFormat::Protobuf => writer.bid(&fields, |out| template.render(fit, &values, out)),
+        }
     }
 }

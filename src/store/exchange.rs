@@ -1,5 +1,6 @@
 //! What is agreed with one exchange.
 
+use crate::openrtb::WireFormat;
 use crate::openrtb::notice::PriceUnit;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::Approval;
@@ -12,6 +13,8 @@ pub struct Exchange {
     pub name: String,
     pub id: ObjectId,
     pub auth: Auth,
+    /// The only format that its requests may have; `None` = any.
+    pub format: Option<WireFormat>,
     /// Our seat there; `seatbid.seat`.
     pub seat: String,
     /// The currency of our bids where the request allows it; else one that the request allows and a rate is known for.

@@ -31,10 +31,16 @@ pub enum Counter {
     BidRecordsDropped,
     Notices,
     NoticesRefused,
+    /// Requests in protobuf.
+    Protobuf,
+    /// Requests that say which version of OpenRTB they are.
+    Version25,
+    Version26,
+    VersionOther,
 }
 
 impl Counter {
-    pub const ALL: [Counter; 17] = [
+    pub const ALL: [Counter; 21] = [
         Counter::Requests,
         Counter::Answered,
         Counter::Bids,
@@ -52,6 +58,10 @@ impl Counter {
         Counter::BidRecordsDropped,
         Counter::Notices,
         Counter::NoticesRefused,
+        Counter::Protobuf,
+        Counter::Version25,
+        Counter::Version26,
+        Counter::VersionOther,
     ];
 
     /// Metric name and help text.
@@ -76,6 +86,13 @@ impl Counter {
             Counter::NoticesRefused => (
                 "notices_refused",
                 "Notices with a missing or forged token, or a bad query",
+            ),
+            Counter::Protobuf => ("requests_protobuf", "Bid requests in protobuf"),
+            Counter::Version25 => ("requests_version_2_5", "Bid requests of x-openrtb-version 2.5"),
+            Counter::Version26 => ("requests_version_2_6", "Bid requests of x-openrtb-version 2.6"),
+            Counter::VersionOther => (
+                "requests_version_other",
+                "Bid requests of any other x-openrtb-version",
             ),
         }
     }

@@ -142,6 +142,7 @@ fn exchange() -> Exchange {
     Exchange {
         name: EXCHANGE.into(),
         id: ObjectId::of(EXCHANGE),
+        format: None,
         auth: Auth::None,
         seat: "outbid".into(),
         currency: Currency::USD,

@@ -4,9 +4,9 @@
 use outbid::caps::{CapLevel, CapObject, Caps};
 use outbid::config;
 use outbid::engine::{self, Bid, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
-use outbid::openrtb::RequestBuffers;
 use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::openrtb::request::Request;
+use outbid::openrtb::{RequestBuffers, WireFormat};
 use outbid::pacing::{Booking, Budgets};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Profiles, RamProfiles, read_input};
@@ -160,10 +160,18 @@ impl Stage {
     }
 }
 
-/// Parses a body and hands the request on; `None` where the body is refused.
+/// Parses a JSON body and hands the request on; `None` where the body is refused.
 pub fn with_request<T>(body: &str, work: impl FnOnce(&Request) -> T) -> Option<T> {
-    let mut bytes = body.as_bytes().to_vec();
+    with_request_as(WireFormat::Json, body.as_bytes().to_vec(), work)
+}
+
+/// Parses a body of any format and hands the request on; `None` where the body is refused.
+pub fn with_request_as<T>(
+    format: WireFormat,
+    mut body: Vec<u8>,
+    work: impl FnOnce(&Request) -> T,
+) -> Option<T> {
     let mut buffers = RequestBuffers::default();
-    let request = buffers.parse(&mut bytes).ok()?;
+    let request = buffers.parse_as(format, &mut body).ok()?;
     Some(work(&request))
 }

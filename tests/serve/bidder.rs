@@ -297,6 +297,7 @@ pub fn shared() -> Arc<Shared> {
         .into_iter()
         .chain(super::money::campaigns())
         .chain(super::caps::campaigns())
+        .chain(super::protobuf::campaigns())
         .chain(super::admin::campaigns());
     let folder = campaigns.fold(Folder::new(), Folder::with_campaign);
     let started = Arc::new(Shared {

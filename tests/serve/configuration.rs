@@ -140,7 +140,7 @@ impl Campaign {
     }
 }
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("exchanges/open.toml", "seat = \"seat-open\"\n"),
     (
         "exchanges/closed.toml",
@@ -149,6 +149,8 @@ const FILES: [(&str, &str); 8] = [
     ),
     ("exchanges/bare.toml", "no_bid = \"empty\"\n"),
     ("exchanges/slow.toml", "qps_max = 2\n"),
+    ("exchanges/textual.toml", "format = \"json\"\n"),
+    ("exchanges/binary.toml", "format = \"protobuf\"\n"),
     (
         "advertisers/north.toml",
         "id = \"north\"\ndomain = \"north.example\"\ncategories = [\"IAB3\"]\n",

@@ -271,7 +271,7 @@ fn headers_decide_how_a_body_is_read() {
         (&[("Content-Type", "text/json")], &text, 200),
         (&[("Content-Type", "")], &text, 200),
         (&[("Content-Type", "text/plain")], &text, 415),
-        (&[("Content-Type", "application/x-protobuf")], &text, 415),
+        (&[("Content-Type", "application/x-protobuf")], &text, 400),
         (&[("Content-Encoding", "identity")], &text, 200),
         (&[("Content-Encoding", "gzip")], &zipped, 200),
         (&[("Content-Encoding", "GZIP")], &zipped, 200),
@@ -529,7 +529,7 @@ pub fn video() -> Value {
     }})
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

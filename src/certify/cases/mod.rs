@@ -19,6 +19,7 @@ mod native_answer;
 mod notice_values;
 mod notices;
 mod privacy;
+mod protobuf;
 mod request;
 mod response;
 mod several;
@@ -36,6 +37,7 @@ use serde_json::Value;
 pub fn all() -> Vec<Case> {
     [
         transport::cases(),
+        protobuf::cases(),
         malformed::cases(),
         body::cases(),
         request::cases(),

@@ -513,7 +513,7 @@ fn gzipped(stage: &Stage, body: Vec<u8>) -> Call {
     stage.call(body).with("Content-Encoding", "gzip")
 }
 
-fn zip(body: &[u8]) -> Vec<u8> {
+pub(super) fn zip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder
         .write_all(body)

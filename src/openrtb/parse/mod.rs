@@ -1,4 +1,5 @@
-//! From the bytes of a bid request to [`Request`]: one pass over the simd-json tape, every buffer reused.
+//! From the bytes of a bid request to [`Request`]: one pass over a tape of values, every buffer reused. JSON is laid
+//! on the tape by simd-json, protobuf by [`protobuf`]; from there on the two are the same.
 //!
 //! The request borrows from the body. Give it back with [`RequestBuffers::recycle`], and parsing the next one
 //! allocates nothing once the buffers have grown to the traffic's size. The rules are in [`crate::openrtb`].
@@ -9,14 +10,19 @@ mod deal;
 mod imp;
 mod lists;
 mod native;
+mod protobuf;
 mod scalar;
+mod schema;
 mod spot;
 mod tape;
 mod user;
+mod wire;
 
+use super::WireFormat;
 use super::request::{Imp, Request};
 use arena::Arena;
 use native::NativeBuffers;
+use protobuf::WireBuffers;
 use simd_json::{INPUT_PADDING, Tape};
 use tape::Value;
 
@@ -31,6 +37,11 @@ pub enum Malformed {
     NotJson,
     #[error("the body must be a JSON object")]
     NotAnObject,
+    /// What is there, and at which byte of the body.
+    #[error("the body must be one BidRequest of openrtb.proto: {0} at byte {1}")]
+    NotProtobuf(&'static str, usize),
+    #[error("field {0} of the message that holds it has another wire type in openrtb.proto")]
+    WrongWireType(u32),
     /// Field and what it has to be.
     #[error("`{0}` is missing: it must be {1}")]
     Missing(&'static str, &'static str),
@@ -46,6 +57,7 @@ pub enum Malformed {
 /// Everything that parsing needs and keeps from one request to the next. One per worker.
 pub struct RequestBuffers {
     json: simd_json::Buffers,
+    wire: WireBuffers,
     tape: Tape<'static>,
     native: NativeBuffers,
     pools: Request<'static>,
@@ -55,6 +67,7 @@ impl Default for RequestBuffers {
     fn default() -> Self {
         RequestBuffers {
             json: simd_json::Buffers::default(),
+            wire: WireBuffers::default(),
             tape: Tape(Vec::new()),
             native: NativeBuffers::default(),
             pools: Request::default(),
@@ -63,22 +76,63 @@ impl Default for RequestBuffers {
 }
 
 impl RequestBuffers {
-    /// Parses a whole body. The body is used as scratch: strings are unescaped in place and it grows by at most its
+    /// Parses a whole JSON body. The body is used as scratch: strings are unescaped in place and it grows by at most its
     /// own length plus 320 bytes; clear it before the next one is read into it.
     ///
     /// # Errors
     /// See [`Malformed`]; the buffers stay usable.
     pub fn parse<'a>(&mut self, body: &'a mut Vec<u8>) -> Result<Request<'a>, Malformed> {
         let (json, len, arena) = lay_out(body);
-        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let mut tape = self.take_tape();
+        let filled = simd_json::fill_tape_padded(json, len, &mut self.json, &mut tape);
+        self.read(filled.map_err(|_| Malformed::NotJson), tape, arena)
+    }
+
+    /// Parses a whole body that is a `BidRequest` of `openrtb.proto`. The body grows by its own length and 256 bytes.
+    ///
+    /// # Errors
+    /// See [`Malformed`]; the buffers stay usable.
+    pub fn parse_protobuf<'a>(&mut self, body: &'a mut Vec<u8>) -> Result<Request<'a>, Malformed> {
+        let len = body.len();
+        body.resize(len + len + ROOM_BYTES, 0);
+        let (wire, room) = body.split_at_mut(len);
+        let mut tape = self.take_tape();
+        let filled = protobuf::fill_tape(wire, &mut self.wire, &mut tape.0);
+        self.read(filled, tape, Arena::new(room))
+    }
+
+    /// Parses a whole body of either format.
+    ///
+    /// # Errors
+    /// See [`Malformed`]; the buffers stay usable.
+    pub fn parse_as<'a>(
+        &mut self,
+        format: WireFormat,
+        body: &'a mut Vec<u8>,
+    ) -> Result<Request<'a>, Malformed> {
+        match format {
+            WireFormat::Json => self.parse(body),
+            WireFormat::Protobuf => self.parse_protobuf(body),
+        }
+    }
+
+    fn take_tape<'a>(&mut self) -> Tape<'a> {
+        std::mem::replace(&mut self.tape, Tape(Vec::new())).reset()
+    }
+
+    /// From a tape that was filled to what it says.
+    fn read<'a>(
+        &mut self,
+        filled: Result<(), Malformed>,
+        tape: Tape<'a>,
+        arena: Arena<'a>,
+    ) -> Result<Request<'a>, Malformed> {
         let mut parser = Parser {
             request: emptied(std::mem::take(&mut self.pools)),
             arena,
             native: &mut self.native,
         };
-        let outcome = simd_json::fill_tape_padded(json, len, &mut self.json, &mut tape)
-            .map_err(|_| Malformed::NotJson)
-            .and_then(|()| parser.bid_request(Value::root(&tape)));
+        let outcome = filled.and_then(|()| parser.bid_request(Value::root(&tape)));
         let request = parser.request;
         self.tape = tape.reset();
         match outcome {
@@ -204,8 +258,12 @@ fn tmax(value: Value<'_, '_>) -> Result<Option<u32>, Malformed> {
     }
 }
 
+/// Room for text that the body does not hold, beyond its own length: a request with little else may still have a version
+/// number to be joined.
+const ROOM_BYTES: usize = 256;
+
 /// The document with its padding, the length of the document, and the room behind it for text that it does not
-/// hold. The room is the document's length, so that integers as text always fit, and 256 bytes more.
+/// hold. The room is the document's length, so that integers as text always fit, and [`ROOM_BYTES`] more.
 fn lay_out(body: &mut Vec<u8>) -> (&mut [u8], usize, Arena<'_>) {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let start = if body.starts_with(BYTE_ORDER_MARK) {
@@ -214,7 +272,7 @@ fn lay_out(body: &mut Vec<u8>) -> (&mut [u8], usize, Arena<'_>) {
         0
     };
     let len = body.len() - start;
-    body.resize(body.len() + INPUT_PADDING + len + 256, 0);
+    body.resize(body.len() + INPUT_PADDING + len + ROOM_BYTES, 0);
     let (json, room) = body[start..].split_at_mut(len + INPUT_PADDING);
     (json, len, Arena::new(room))
 }

@@ -98,9 +98,9 @@ fn asset(value: Value<'_, '_>) -> NativeAsset {
         match key {
             "id" => id = value.uint(),
             "required" => asset.required = value.restriction().unwrap_or(false),
-            "title" => asset.kind = title(value),
-            "img" => asset.kind = image(value),
-            "data" => asset.kind = data(value),
+            "title" if value.is_object() => asset.kind = title(value),
+            "img" if value.is_object() => asset.kind = image(value),
+            "data" if value.is_object() => asset.kind = data(value),
             "video" if value.is_object() => asset.kind = NativeAssetKind::Video,
             _ => {}
         }
