@@ -5,7 +5,7 @@
 //!   the n-th latest moment is less than w seconds before it. Of each object only as many moments are kept as its largest cap
 //!   asks for, so that the answer is exact and the state small.
 //! - A **provisional** count stands from a bid to its loss, its billing or its end: at most one per user and line
-//!   item. So caps on a line item or its creatives hold while notices are on their way; a cap on a campaign or an advertiser can be
+//!   item, which the bids of one response share (at most eight) and which ends with the last of them. So caps on a line item or its creatives hold while notices are on their way; a cap on a campaign or an advertiser can be
 //!   passed by as many impressions as further line items of it have bids outstanding for that user.
 //! - All counts of a user lie together: a request costs one lookup that touches memory, the rest is in the cache.
 //!
