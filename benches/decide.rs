@@ -12,6 +12,7 @@ use many::{Dice, EXCHANGE, NOW};
 use outbid::engine::{self, Live, Outcome, Scratch, Snapshot, Turn};
 use outbid::openrtb::RequestBuffers;
 use outbid::openrtb::request::Request;
+use outbid::optouts::OptOuts;
 use outbid::store::campaigns::{Opportunity, naive};
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
 use outbid::units::{BidId, Nanos};
@@ -140,6 +141,7 @@ impl<'m> Bidder<'m> {
 /// Looks at every line item for every imp and scores the first that fit, one by one.
 struct Naive<'m> {
     snapshot: &'m Snapshot,
+    opt_outs: OptOuts,
     candidates: usize,
     context: ContextBuffer,
     scorer: Scorer,
@@ -150,6 +152,7 @@ impl<'m> Naive<'m> {
     fn new(snapshot: &'m Snapshot, candidates: usize) -> Naive<'m> {
         Naive {
             snapshot,
+            opt_outs: OptOuts::default(),
             candidates,
             context: ContextBuffer::default(),
             scorer: Scorer::default(),
@@ -161,7 +164,9 @@ impl<'m> Naive<'m> {
     fn decide(&mut self, request: &Request) -> f32 {
         let snapshot = self.snapshot;
         let exchange = snapshot.exchange(EXCHANGE).expect("in the market");
-        let audience = snapshot.people.find(request, &exchange.user_namespace, NOW);
+        let audience = snapshot
+            .people
+            .find(request, &exchange.user_namespace, &self.opt_outs, NOW);
         let share = self.candidates.div_ceil(request.imps.len());
         let mut best = 0.0_f32;
         for imp in &request.imps {

@@ -22,6 +22,7 @@ pub mod events;
 
 pub mod caps;
 pub mod creative;
+pub mod optouts;
 pub mod pacing;
 pub mod store;
 

@@ -130,6 +130,8 @@ fn token(number: u64) -> Token {
         price_unit: PriceUnit::Cpm,
         test: false,
         user: Some(USER),
+        consent: None,
+        profile_used: false,
         arms: 0,
     }
 }

@@ -17,6 +17,7 @@ use outbid::engine::{Auction, Candidate, Outcome};
 use outbid::openrtb::WireFormat;
 use outbid::openrtb::request::Request;
 use outbid::openrtb::response::MarkupType;
+use outbid::optouts::OptOuts;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
 use outbid::telemetry::Reason;
 use outbid::units::{Cpm, Nanos, Timestamp};
@@ -64,7 +65,9 @@ fn priced(edits: &[(&str, &str, &str)]) -> (Option<Cpm>, Cpm, Score) {
 fn score_alone(request: &Request, stage: &Stage) -> Score {
     let snapshot = &stage.snapshot;
     let exchange = snapshot.exchange(EXCHANGE).expect("configured");
-    let audience = snapshot.people.find(request, &exchange.user_namespace, NOW);
+    let audience = snapshot
+        .people
+        .find(request, &exchange.user_namespace, &OptOuts::default(), NOW);
     let input = ContextInput {
         request,
         imp: &request.imps[0],

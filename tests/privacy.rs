@@ -4,6 +4,8 @@
 mod encode;
 #[path = "privacy/laws.rs"]
 mod laws;
+#[path = "privacy/others.rs"]
+mod others;
 #[path = "privacy/requests.rs"]
 mod requests;
 #[path = "privacy/us.rs"]

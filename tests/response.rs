@@ -7,8 +7,8 @@ use outbid::openrtb::macros::{Macro, expand};
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::response::{
-    BidFields, Dsa, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, empty, write_escaped, write_no_bid,
-    write_price, write_string,
+    BidFields, Dsa, DsaParameters, MarkupType, NoticeUrls, ResponseHead, ResponseWriter, empty,
+    write_escaped, write_no_bid, write_price, write_string,
 };
 use outbid::units::{BidId, Cpm, Currency, Timestamp};
 use proptest::prelude::*;
@@ -121,6 +121,8 @@ fn every_field_stands_under_its_openrtb_name() {
         dsa: Some(Dsa {
             behalf: "Brand",
             paid: "Brand \"Group\"",
+            ad_shows: false,
+            transparency: None,
         }),
     };
     let expected = json!({
@@ -134,6 +136,52 @@ fn every_field_stands_under_its_openrtb_name() {
         "ext": {"aigen": 1, "dsa": {"behalf": "Brand", "paid": "Brand \"Group\"", "adrender": 0}},
     });
     check(&bid, "<VAST/>", expected);
+}
+
+#[test]
+fn the_dsa_is_told_who_why_and_who_shows_it() {
+    let long = "é".repeat(101);
+    let profile = DsaParameters {
+        profile: true,
+        precise_location: false,
+    };
+    let place = DsaParameters {
+        profile: true,
+        precise_location: true,
+    };
+    let without = |behalf, ad_shows, transparency| Dsa {
+        behalf,
+        paid: "Group",
+        ad_shows,
+        transparency,
+    };
+    for (dsa, expected) in [
+        (
+            without("Brand", true, None),
+            json!({"behalf": "Brand", "paid": "Group", "adrender": 1}),
+        ),
+        (
+            without(&long, false, Some(("dsp.example", DsaParameters::default()))),
+            json!({"behalf": "é".repeat(100), "paid": "Group", "adrender": 0,
+                "transparency": [{"domain": "dsp.example", "dsaparams": [2]}]}),
+        ),
+        (
+            without("Brand", false, Some(("dsp.example", profile))),
+            json!({"behalf": "Brand", "paid": "Group", "adrender": 0,
+                "transparency": [{"domain": "dsp.example", "dsaparams": [1, 2]}]}),
+        ),
+        (
+            without("Brand", false, Some(("dsp.example", place))),
+            json!({"behalf": "Brand", "paid": "Group", "adrender": 0,
+                "transparency": [{"domain": "dsp.example", "dsaparams": [1, 2, 3]}]}),
+        ),
+    ] {
+        let bid = BidFields {
+            dsa: Some(dsa),
+            ..Default::default()
+        };
+        assert_eq!(written(&bid, "")["ext"]["dsa"], expected);
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod http;
 mod money;
 #[path = "serve/openmetrics.rs"]
 mod openmetrics;
+#[path = "serve/opt_out.rs"]
+mod opt_out;
 #[path = "serve/privacy.rs"]
 mod privacy;
 #[path = "serve/protobuf.rs"]
@@ -30,5 +32,7 @@ mod protobuf;
 mod reload;
 #[path = "serve/restart.rs"]
 mod restart;
+#[path = "serve/traces.rs"]
+mod traces;
 #[path = "serve/wire.rs"]
 mod wire;

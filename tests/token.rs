@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use outbid::events::keys::TokenKey;
 use outbid::events::token::{Format, ImpRef, Sealer, TOKEN_LEN, Token, TokenError};
 use outbid::openrtb::notice::PriceUnit;
+use outbid::openrtb::privacy::{Consent, Signal};
 use outbid::store::exchange::BillingEvent;
 use outbid::store::rates::Rate;
 use outbid::units::{AccountId, BidId, Cpm, Currency, Nanos, ObjectId, Timestamp, UserKey};
@@ -43,6 +44,12 @@ fn price_unit() -> impl Strategy<Value = PriceUnit> {
 }
 
 prop_compose! {
+    fn consent()(uses in 0_u16..128, signal in 0..Signal::COUNT as u16) -> Consent {
+        Consent::from_bits(uses | signal << 8).expect("a signal that there is")
+    }
+}
+
+prop_compose! {
     fn bid()(node in any::<u16>(), boot in any::<u32>(), counter in 0u64..1 << 48) -> BidId {
         BidId::new(node, boot, counter)
     }
@@ -59,6 +66,7 @@ prop_compose! {
             (prop::option::of(object()), any::<i64>(), any::<i64>(), currency(), 0..=Cpm::MAX.0),
         (billing, price_unit, test, user, arms) in
             (billing(), price_unit(), any::<bool>(), prop::option::of(any::<u64>()), any::<u32>()),
+        (consent, profile_used) in (prop::option::of(consent()), any::<bool>()),
     ) -> Token {
         Token {
             bid,
@@ -84,6 +92,8 @@ prop_compose! {
             price_unit,
             test,
             user: user.map(UserKey),
+            consent,
+            profile_used,
             arms,
         }
     }
@@ -151,6 +161,8 @@ fn token() -> Token {
         price_unit: PriceUnit::Cpm,
         test: false,
         user: None,
+        consent: None,
+        profile_used: false,
         arms: 0,
     }
 }

@@ -295,6 +295,19 @@ impl Caps {
         }
     }
 
+    /// Forgets all counts of these users, billed and outstanding. Goes through the table of outstanding bids, one shard at a time.
+    pub fn forget(&self, users: &[UserKey]) {
+        let known = users.iter().filter(|user| self.users.remove(user).is_some());
+        self.users_open.fetch_sub(known.count(), Ordering::Relaxed);
+        self.retain_provisional(|user, _| !users.contains(&user));
+    }
+
+    /// Forgets all counts of the users that do not stay. Goes through both tables, one shard at a time.
+    pub fn retain(&self, stays: impl Fn(UserKey) -> bool) {
+        self.retain_users(|user, _| stays(user));
+        self.retain_provisional(|user, _| stays(user));
+    }
+
     /// Removes what no rule can see any more; see [`Swept`]. Cheap when called often: it works every 10 and every 60 seconds,
     /// or when the table is nearly full.
     pub fn tick(&self, now: Timestamp) -> Swept {
@@ -351,14 +364,7 @@ impl Caps {
     }
 
     fn sweep_provisional(&self, now: Timestamp) -> usize {
-        let mut removed = 0;
-        self.provisional.retain(|_, outstanding| {
-            let open = now < outstanding.until;
-            removed += usize::from(!open);
-            open
-        });
-        self.provisional_open.fetch_sub(removed, Ordering::Relaxed);
-        removed
+        self.retain_provisional(|_, outstanding| now < outstanding.until)
     }
 
     fn sweep_users(&self, now: Timestamp) -> usize {
@@ -368,7 +374,7 @@ impl Caps {
             Some(keeps) => keeps.get(&object).map_or(0, |keep| keep.window_s),
             None => KEEP_UNKNOWN.window_s,
         };
-        self.retain_users(|user| {
+        self.retain_users(|_, user| {
             user.counted.retain_mut(|counted| {
                 // A moment `window` seconds ago is outside the window.
                 counted
@@ -389,7 +395,7 @@ impl Caps {
         }
         let (_, &mut last_removed, _) = seen.select_nth_unstable(surplus - 1);
         let mut left = surplus;
-        let removed = self.retain_users(|user| {
+        let removed = self.retain_users(|_, user| {
             let stays = left == 0 || user.seen() > last_removed;
             left -= usize::from(!stays);
             stays
@@ -398,10 +404,21 @@ impl Caps {
         removed
     }
 
-    fn retain_users(&self, mut stays: impl FnMut(&mut User) -> bool) -> usize {
+    fn retain_provisional(&self, stays: impl Fn(UserKey, &Provisional) -> bool) -> usize {
         let mut removed = 0;
-        self.users.retain(|_, user| {
-            let stay = stays(user);
+        self.provisional.retain(|(user, _), outstanding| {
+            let stay = stays(*user, outstanding);
+            removed += usize::from(!stay);
+            stay
+        });
+        self.provisional_open.fetch_sub(removed, Ordering::Relaxed);
+        removed
+    }
+
+    fn retain_users(&self, mut stays: impl FnMut(UserKey, &mut User) -> bool) -> usize {
+        let mut removed = 0;
+        self.users.retain(|key, user| {
+            let stay = stays(*key, user);
             removed += usize::from(!stay);
             stay
         });

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod explain;
 mod model;
+mod privacy;
 mod serve;
 mod store;
 mod world;
@@ -64,6 +65,14 @@ enum Command {
         after_help = "Example: outbid certify --url http://127.0.0.1:8080/openrtb2/demo --admin 127.0.0.1:8081 --deal deal-sports-2"
     )]
     Certify(Box<certify::CertifyArguments>),
+    /// Opt people out of everything personal, on a running bidder, and see whether somebody is.
+    ///
+    /// Whoever has seen an ad of ours can do it alone: the ad's token is the link, /why/TOKEN shows the button.
+    #[command(
+        subcommand,
+        after_help = "Example: outbid privacy opt-out buyeruid:u-000001 --admin 127.0.0.1:8081"
+    )]
+    Privacy(PrivacyCommand),
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
@@ -116,7 +125,8 @@ struct CheckArguments {
 enum StoreCommand {
     /// Build a profile store from CSV and JSON lines.
     ///
-    /// The output appears whole or not at all. Memory is bounded whatever the size of the input.
+    /// The output appears whole or not at all. Memory is bounded whatever the size of the input. People who opted out, by the
+    /// list in the data folder, are left out.
     #[command(
         after_help = "Example: outbid store build --input users.csv --input more.jsonl --output data/profiles.store"
     )]
@@ -161,6 +171,35 @@ struct StoreGetArguments {
 struct BudgetsArguments {
     #[command(flatten)]
     folder: ConfigFolder,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum PrivacyCommand {
+    /// From the next request on: no profile, no caps, no row in the log and no learning under this id, nor under the ids that
+    /// the profile store knows to be the same person's. Durable when the command returns; repeating it changes nothing.
+    #[command(after_help = "Example: outbid privacy opt-out ifa:6d92078a-8246-4ba4-ae5b-76104861e7dc")]
+    OptOut(PrivacyArguments),
+    /// Take an opt-out back, at the person's own wish. Both stay in the list's journal, with their times.
+    #[command(after_help = "Example: outbid privacy opt-in buyeruid:u-000001")]
+    OptIn(PrivacyArguments),
+    /// Whether an id has opted out, and whether the store has a profile of it.
+    #[command(after_help = "Example: outbid privacy status buyeruid:u-000001 --json")]
+    Status(PrivacyArguments),
+}
+
+#[derive(Args)]
+struct PrivacyArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// `NAMESPACE:ID`: buyeruid, ifa, the source of an extended id, or exchange:NAME. Without a namespace: buyeruid.
+    #[arg(value_name = "ID")]
+    id: String,
     /// The admin address of the running bidder; by default the one in outbid.toml.
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
@@ -259,6 +298,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Privacy(command) => privacy::run(&command),
         Command::Model(ModelCommand::Candidates(folder)) => model::candidates(&folder),
         Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),

@@ -29,6 +29,8 @@ pub fn rows(arguments: &ModelRowsArguments) -> anyhow::Result<ExitCode> {
     let loaded = arguments.folder.load()?;
     let keys = world::keys(&loaded)?;
     let people = world::people(&loaded, Arc::new(Profiles::open(&arguments.store)?), &keys.user);
+    // Nothing is learnt of people who opted out since.
+    let opt_outs = world::opt_outs(&loaded)?;
     let schema = std::fs::read_to_string(&arguments.schema)
         .with_context(|| format!("cannot open {}", arguments.schema.display()))?;
     let schema = Schema::parse(&arguments.schema, &schema)?;
@@ -38,7 +40,7 @@ pub fn rows(arguments: &ModelRowsArguments) -> anyhow::Result<ExitCode> {
     let output = File::create(&arguments.output)
         .with_context(|| format!("cannot write {}", arguments.output.display()))?;
     let mut person = |request: &Request, exchange: &str, now| {
-        let found = people.find(request, &format!("exchange:{exchange}"), now);
+        let found = people.find(request, &format!("exchange:{exchange}"), &opt_outs, now);
         Person {
             profile: found.profile,
             may_profile: found.consent.profile_use,

@@ -1,17 +1,21 @@
 //! `outbid store build` and `outbid store get`.
 
 use super::{StoreBuildArguments, StoreGetArguments, demo, say, world};
+use anyhow::Context;
 use outbid::store::profiles::{BuildOptions, Profiles, build as build_store};
-use outbid::units::UserKey;
+use outbid::units::{UserKey, split_user_id};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub fn build(arguments: &StoreBuildArguments) -> anyhow::Result<ExitCode> {
-    let keys = world::keys(&arguments.folder.load()?)?;
+    let loaded = arguments.folder.load()?;
+    let opt_outs = world::opt_outs(&loaded)?;
     let options = BuildOptions {
         strict: arguments.strict,
-        ..BuildOptions::new(keys.user)
+        leave_out: Arc::new(move |key| opt_outs.contains(key)),
+        ..BuildOptions::new(world::keys(&loaded)?.user)
     };
     let bytes = arguments
         .input
@@ -44,27 +48,42 @@ pub fn build(arguments: &StoreBuildArguments) -> anyhow::Result<ExitCode> {
         }
     }
     println!(
-        "{}: {} users under {} ids, {} tags of {} names, {} bytes; {} ids stood twice (the later one counts)",
+        "{}: {} users under {} ids, {} tags of {} names, {} bytes; {} ids stood twice (the later one counts); \
+         {} users left out who opted out",
         arguments.output.display(),
         report.users,
         report.keys,
         report.tags,
         report.names,
         report.bytes,
-        report.duplicate_keys
+        report.duplicate_keys,
+        report.left_out
     );
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn get(arguments: &StoreGetArguments) -> anyhow::Result<ExitCode> {
-    let keys = world::keys(&arguments.folder.load()?)?;
+    let loaded = arguments.folder.load()?;
     let profiles = Profiles::open(&arguments.file)?;
-    let (namespace, id) = split_id(&arguments.id);
-    let Some(found) = profiles.describe(UserKey::of(&keys.user, namespace, id)) else {
+    let (namespace, id) = split_user_id(&arguments.id).with_context(|| {
+        format!(
+            "`{}` is no id; write NAMESPACE:ID such as buyeruid:u-1",
+            arguments.id
+        )
+    })?;
+    let key = UserKey::of(&world::keys(&loaded)?.user, namespace, id);
+    let found = profiles.describe(key);
+    // A store that was built before the opt-out still has the profile; nobody is to look at it, here neither.
+    let opted_out = world::opt_outs(&loaded)?.contains(key);
+    let Some(found) = found.filter(|_| !opted_out) else {
         if arguments.json {
-            println!("{}", json!({"found": false}));
+            println!("{}", json!({"found": false, "opted_out": opted_out}));
         } else {
-            println!("{}: no profile of {namespace}:{id}", arguments.file.display());
+            let why = if opted_out { ": opted out" } else { "" };
+            println!(
+                "{}: no profile of {namespace}:{id}{why}",
+                arguments.file.display()
+            );
         }
         return Ok(ExitCode::FAILURE);
     };
@@ -74,33 +93,4 @@ pub fn get(arguments: &StoreGetArguments) -> anyhow::Result<ExitCode> {
         say(&found.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `exchange:NAME:ID` has two colons in front of the id, all other namespaces one.
-fn split_id(text: &str) -> (&str, &str) {
-    let from = if text.starts_with("exchange:") {
-        "exchange:".len()
-    } else {
-        0
-    };
-    match text[from..].find(':') {
-        Some(colon) => (&text[..from + colon], &text[from + colon + 1..]),
-        None => ("buyeruid", text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_split_from_its_namespace() {
-        for (text, expected) in [
-            ("u-1", ("buyeruid", "u-1")),
-            ("ifa:AB:1", ("ifa", "AB:1")),
-            ("exchange:demo:7", ("exchange:demo", "7")),
-        ] {
-            assert_eq!(split_id(text), expected);
-        }
-    }
 }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use outbid::config::Loaded;
 use outbid::engine::{Live, Parts, People, Snapshot};
 use outbid::events::keys::Keys;
+use outbid::optouts::OptOuts;
 use outbid::store::models::Model;
 use outbid::store::profiles::Profiles;
 use outbid::store::supply::Supply;
@@ -17,6 +18,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Secrets under `data/keys`, made where they are missing.
 pub fn keys(loaded: &Loaded) -> anyhow::Result<Keys> {
     Ok(Keys::open(&loaded.settings.data.join("keys"))?)
+}
+
+/// Who has opted out by now, for commands that run beside the bidder.
+pub fn opt_outs(loaded: &Loaded) -> anyhow::Result<OptOuts> {
+    Ok(OptOuts::read(&loaded.settings.data.join("books"))?)
 }
 
 /// What is slow to open, kept from one snapshot to the next while its files stay the same.

@@ -34,6 +34,7 @@ impl BannerSpec {
 pub struct BannerTemplate {
     spec: BannerSpec,
     pieces: Pieces,
+    explanation: Pieces,
     secure: bool,
 }
 
@@ -44,13 +45,21 @@ pub struct BannerFit {
     pub size: (u32, u32),
     /// The ratio that was asked for, where the imp has a flex size and no exact one.
     pub ratio: Option<(u32, u32)>,
+    /// With a link to the page that says who is behind the ad and why it is shown, where nobody else would say so (DSA
+    /// transparency extension).
+    pub explains: bool,
 }
 
 impl BannerTemplate {
     pub fn compile(spec: BannerSpec) -> BannerTemplate {
         let pieces = compile_html(&spec);
         let secure = url::is_secure(&spec.html) && url::is_secure(&spec.landing_url);
-        BannerTemplate { spec, pieces, secure }
+        BannerTemplate {
+            spec,
+            pieces,
+            explanation: compile_explanation(),
+            secure,
+        }
     }
 
     pub fn secure(&self) -> bool {
@@ -99,11 +108,15 @@ impl BannerTemplate {
         Ok(BannerFit {
             size: (self.spec.w, self.spec.h),
             ratio,
+            explains: request.regs.dsa.ad_must_show,
         })
     }
 
-    pub(super) fn write(&self, values: &Values, out: &mut Out) {
+    pub(super) fn write(&self, fit: &BannerFit, values: &Values, out: &mut Out) {
         self.pieces.write(values, |_| false, out);
+        if fit.explains {
+            self.explanation.write(values, |_| false, out);
+        }
     }
 
     /// The flex ratio that matches, `Some(None)` for an exact size (which goes first), `None` for no match.
@@ -149,6 +162,19 @@ pub(super) fn write_html(markup: &mut Builder, html: &str, landing_url: &str) {
         };
     }
     markup.text(rest);
+}
+
+/// In the upper right corner, above whatever the banner shows.
+fn compile_explanation() -> Pieces {
+    let mut markup = Builder::default();
+    markup.text(r#"<a href=""#).why();
+    markup.text(
+        r#"" target="_blank" rel="noopener noreferrer" style="position:absolute;z-index:2147483647;top:0;right:0;"#,
+    );
+    markup.text(
+        r#"padding:1px 4px;background:#fff;color:#333;font:10px/1.4 sans-serif;text-decoration:none">Why this ad?</a>"#,
+    );
+    markup.build()
 }
 
 /// A list that names only images (or Flash) speaks of what the markup may show: live traffic sends

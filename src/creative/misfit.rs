@@ -27,10 +27,12 @@ pub enum Misfit {
     Delivery,
     /// A required native asset cannot be filled.
     NativeAsset,
+    /// The ad has to show who is behind it and why itself, and its format has no place for that (DSA transparency extension).
+    DsaRendering,
 }
 
 impl Misfit {
-    pub const ALL: [Misfit; 12] = [
+    pub const ALL: [Misfit; 13] = [
         Misfit::Format,
         Misfit::NotSecure,
         Misfit::Size,
@@ -43,6 +45,7 @@ impl Misfit {
         Misfit::Bitrate,
         Misfit::Delivery,
         Misfit::NativeAsset,
+        Misfit::DsaRendering,
     ];
 
     /// As it stands in metrics and explanations.
@@ -60,6 +63,7 @@ impl Misfit {
             Misfit::Bitrate => "bitrate",
             Misfit::Delivery => "delivery",
             Misfit::NativeAsset => "native_asset",
+            Misfit::DsaRendering => "dsa_rendering",
         }
     }
 }

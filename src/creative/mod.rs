@@ -129,6 +129,10 @@ impl Template {
         if secure && !self.secure() {
             return Err(Misfit::NotSecure);
         }
+        // Only a banner has a place where it can say who is behind it.
+        if request.regs.dsa.ad_must_show && !matches!(self, Template::Banner(_)) {
+            return Err(Misfit::DsaRendering);
+        }
         match self {
             Template::Banner(ad) => {
                 let banner = imp.banner.as_ref().ok_or(Misfit::Format)?;
@@ -161,7 +165,7 @@ impl Template {
 
     fn write(&self, fit: &Fit, values: &Values, out: &mut Out) {
         match (self, fit) {
-            (Template::Banner(ad), Fit::Banner(_)) => ad.write(values, out),
+            (Template::Banner(ad), Fit::Banner(fit)) => ad.write(fit, values, out),
             (Template::Video(ad), Fit::Video(fit)) | (Template::Audio(ad), Fit::Audio(fit)) => {
                 ad.write(fit, values, out);
             }
@@ -195,6 +199,11 @@ impl Fit {
             Fit::Banner(banner) => banner.ratio,
             _ => None,
         }
+    }
+
+    /// The markup has a link to who is behind the ad and why it is shown: `bid.ext.dsa.adrender`.
+    pub fn explains(&self) -> bool {
+        matches!(self, Fit::Banner(banner) if banner.explains)
     }
 
     /// `bid.protocol`.

@@ -18,6 +18,7 @@ pub struct NativeSpec {
     pub images: Vec<NativeImage>,
     /// (native data type, value), in order of preference: a long and a short text of one type may stand side by side.
     pub data: Vec<(u32, String)>,
+    /// `None` = our own page, which says why the ad is shown and takes opt-outs.
     pub privacy_url: Option<String>,
     /// AdCOM API frameworks that the markup needs.
     pub apis: Vec<u32>,
@@ -166,9 +167,12 @@ impl NativeTemplate {
         out.str(r#""},"#);
         self.write_assets(values.native_assets, out);
         write_tracker(fit, &links, out);
-        if let (Some(privacy), true) = (&self.privacy_url, fit.privacy) {
+        if fit.privacy {
             out.str(r#","privacy":""#);
-            out.text(&privacy.text);
+            match &self.privacy_url {
+                Some(privacy) => out.text(&privacy.text),
+                None => links.write_why(out),
+            }
             out.str("\"");
         }
         out.str(if fit.wrapped { "}}" } else { "}" });

@@ -6,6 +6,9 @@ use crate::openrtb::notice::Notice;
 use crate::openrtb::response::write_escaped;
 use std::io::Write as _;
 
+/// In front of the token, in the address of the page that says why an ad is shown.
+const WHY_PATH: &str = "/why/";
+
 /// Text in both forms that it is ever written in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text {
@@ -110,6 +113,11 @@ impl Builder {
             .text(notice.query())
     }
 
+    /// The page that says why the ad is shown.
+    pub fn why(&mut self) -> &mut Builder {
+        self.piece(Piece::Base).text(WHY_PATH).piece(Piece::Token)
+    }
+
     pub fn click(&mut self) -> &mut Builder {
         self.piece(Piece::Click)
     }
@@ -164,6 +172,12 @@ impl<'v> Links<'v> {
         out.url_text("?t=");
         self.write_part(self.values.token, out);
         out.url_text(notice.query());
+    }
+
+    pub fn write_why(&self, out: &mut Out) {
+        self.write_part(self.values.base, out);
+        out.url_text(WHY_PATH);
+        self.write_part(self.values.token, out);
     }
 
     pub fn write_click(&self, out: &mut Out) {

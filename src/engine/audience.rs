@@ -1,8 +1,9 @@
 //! Who the request is for: consent first, then the user's key, then one profile.
 
 use super::{ExchangeTerms, Snapshot};
-use crate::openrtb::privacy::{Consent, PrivacyPolicy, UserIdSource, user_ids};
+use crate::openrtb::privacy::{Consent, PrivacyPolicy, UserId, UserIdSource, every_id, user_ids};
 use crate::openrtb::request::{ChannelKind, Imp, Request};
+use crate::optouts::OptOuts;
 use crate::store::campaigns::{Opportunity, user_hour};
 use crate::store::profiles::{Profile, Profiles};
 use crate::units::{HourOfWeek, Timestamp, UserKey, UserKeySecret};
@@ -56,8 +57,17 @@ pub struct Summary {
 
 impl People {
     /// `exchange_namespace` is that of the exchange's own user ids: `exchange:NAME`.
-    pub fn find(&self, request: &Request, exchange_namespace: &str, now: Timestamp) -> Audience<'_> {
-        let consent = Consent::decide(request, &self.privacy);
+    pub fn find(
+        &self,
+        request: &Request,
+        exchange_namespace: &str,
+        opt_outs: &OptOuts,
+        now: Timestamp,
+    ) -> Audience<'_> {
+        let mut consent = Consent::decide(request, &self.privacy);
+        if consent.asks_for_opt_out() && self.has_opted_out(request, exchange_namespace, opt_outs) {
+            consent = consent.opt_out();
+        }
         let (mut key, mut profile) = (None, None);
         // A screen is seen by many: what names it names nobody (section 7.9.2.5).
         let ids_max = if request.channel.kind == ChannelKind::Dooh {
@@ -66,13 +76,7 @@ impl People {
             IDS_MAX
         };
         for id in user_ids(request, consent, &self.eid_sources).take(ids_max) {
-            let namespace = match id.source {
-                UserIdSource::BuyerUid => "buyeruid",
-                UserIdSource::Eid(source) => source,
-                UserIdSource::Ifa => "ifa",
-                UserIdSource::Exchange => exchange_namespace,
-            };
-            let this = UserKey::of(&self.secret, namespace, id.id);
+            let this = self.key_of(&id, exchange_namespace);
             key = key.or(Some(this));
             if !consent.profile_use {
                 break;
@@ -82,6 +86,10 @@ impl People {
                 break;
             }
         }
+        // An id that is not on the list led to the profile of somebody who is.
+        if profile.is_some_and(|found| opt_outs.contains(found.key)) {
+            (consent, key, profile) = (consent.opt_out(), None, None);
+        }
         let hour = self.hour(request, profile.as_ref(), now);
         Audience {
             consent,
@@ -90,6 +98,21 @@ impl People {
             hour,
             now,
         }
+    }
+
+    fn has_opted_out(&self, request: &Request, exchange_namespace: &str, opt_outs: &OptOuts) -> bool {
+        !opt_outs.is_empty()
+            && every_id(request).any(|id| opt_outs.contains(self.key_of(&id, exchange_namespace)))
+    }
+
+    fn key_of(&self, id: &UserId, exchange_namespace: &str) -> UserKey {
+        let namespace = match id.source {
+            UserIdSource::BuyerUid => "buyeruid",
+            UserIdSource::Eid(source) => source,
+            UserIdSource::Ifa => "ifa",
+            UserIdSource::Exchange => exchange_namespace,
+        };
+        UserKey::of(&self.secret, namespace, id.id)
     }
 
     fn hour(&self, request: &Request, profile: Option<&Profile>, at: Timestamp) -> HourOfWeek {
@@ -104,8 +127,8 @@ impl People {
 }
 
 impl Audience<'_> {
-    /// What an imp offers to this audience's targeting; the exact place only where it may be used. Hours are those in which
-    /// the ad will be shown.
+    /// What an imp offers to this audience's targeting; the exact place and address only where they may be used. Hours are those
+    /// in which the ad will be shown.
     pub(super) fn opportunity<'a>(
         &self,
         request: &'a Request<'a>,
@@ -119,6 +142,7 @@ impl Audience<'_> {
         });
         Opportunity::new(request, imp, &exchange.settings.name, hour, signals)
             .with_precise_location(self.consent.precise_location)
+            .with_exact_address(self.consent.personal_data)
     }
 
     pub(super) fn summary(&self) -> Summary {

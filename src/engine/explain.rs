@@ -6,6 +6,7 @@
 use super::scratch::{Candidate, Funnel};
 use super::{ExchangeTerms, Live, Outcome, Scratch, Snapshot, Summary, Turn, bid};
 use crate::openrtb::request::Request;
+use crate::optouts::OptOuts;
 use crate::store::campaigns::{Dimension, naive};
 use crate::store::models::{ContextBuffer, Group, Score};
 use crate::telemetry::Reason;
@@ -96,7 +97,7 @@ pub fn explain(
     // Without terms no line item was looked at.
     let refused = scratch.audience.consent.is_none();
     if !refused {
-        add_untargeted(request, exchange, snapshot, turn.now, &mut fates);
+        add_untargeted(request, exchange, snapshot, &live.opt_outs, turn.now, &mut fates);
     }
     add_scores(snapshot, &mut scratch, &mut fates);
     fates.sort_by_key(|fate| (fate.imp, fate.line_item, fate.deal));
@@ -111,10 +112,13 @@ fn add_untargeted(
     request: &Request,
     exchange: &ExchangeTerms,
     snapshot: &Snapshot,
+    opt_outs: &OptOuts,
     now: Timestamp,
     fates: &mut Vec<Fate>,
 ) {
-    let audience = snapshot.people.find(request, &exchange.user_namespace, now);
+    let audience = snapshot
+        .people
+        .find(request, &exchange.user_namespace, opt_outs, now);
     let campaigns = &snapshot.campaigns;
     let known: std::collections::HashSet<_> = fates.iter().map(|fate| (fate.imp, fate.line_item)).collect();
     for (imp_index, imp) in request.imps.iter().take(exchange.settings.imps_max).enumerate() {

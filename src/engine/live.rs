@@ -1,8 +1,10 @@
-//! What changes while snapshots stay the same: money, caps, and what became of each line item.
+//! What changes while snapshots stay the same: money, caps, who opted out, and what became of each line item.
 //!
-//! Invariant: nothing here is made anew by a reload, so a reload can neither refill a budget nor lose a cap.
+//! Invariant: nothing here is made anew by a reload, so a reload can neither refill a budget nor lose a cap nor
+//! forget that somebody said no.
 
 use crate::caps::Caps;
+use crate::optouts::OptOuts;
 use crate::pacing::Budgets;
 use crate::telemetry::Reason;
 use crate::units::{AccountId, Timestamp};
@@ -14,15 +16,18 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 pub struct Live {
     pub budgets: Arc<Budgets>,
     pub caps: Arc<Caps>,
+    pub opt_outs: Arc<OptOuts>,
     stats: DashMap<AccountId, Arc<LineItemStats>>,
     qps: DashMap<String, Arc<QpsWindow>>,
 }
 
 impl Live {
+    /// With nobody opted out; whoever opens the books reads the list.
     pub fn new(budgets: Arc<Budgets>, caps: Arc<Caps>) -> Live {
         Live {
             budgets,
             caps,
+            opt_outs: Arc::default(),
             stats: DashMap::new(),
             qps: DashMap::new(),
         }

@@ -79,7 +79,9 @@ pub fn bid(
     if let Some(finding) = scratch.supply.refused {
         return Outcome::NoBid(finding.reason());
     }
-    let audience = snapshot.people.find(request, &exchange.user_namespace, turn.now);
+    let audience = snapshot
+        .people
+        .find(request, &exchange.user_namespace, &live.opt_outs, turn.now);
     scratch.audience = audience.summary();
     target::gather(request, exchange, snapshot, live, &audience, scratch, turn);
     (turn.lap)(Stage::Target);

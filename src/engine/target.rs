@@ -536,5 +536,6 @@ fn reason_of(misfit: Misfit) -> Reason {
         Misfit::Protocol => Reason::Protocol,
         Misfit::Linearity | Misfit::Bitrate | Misfit::Delivery => Reason::Playback,
         Misfit::NativeAsset => Reason::NativeAsset,
+        Misfit::DsaRendering => Reason::DsaRendering,
     }
 }

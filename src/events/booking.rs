@@ -4,9 +4,10 @@
 
 use super::notice::{Conversion, Engagement, What};
 use super::proto;
-use super::record::ConsentBits;
+use super::record::{self, ConsentBits};
 use super::token::{Format, ImpRef, Token};
 use crate::openrtb::notice::PriceUnit;
+use crate::openrtb::privacy::Consent;
 use crate::store::exchange::BillingEvent;
 use crate::store::rates::Rate;
 use crate::units::{AccountId, BidId, Cpm, Currency, Nanos, ObjectId, Timestamp, UserKey};
@@ -121,9 +122,8 @@ impl Record {
         proto::Event {
             schema_version: proto::SCHEMA_VERSION,
             time_ms: self.at.0,
-            consent: ConsentBits::default()
-                .with(ConsentBits::USER_KEY, self.token.user.is_some())
-                .0,
+            consent: consent_of(&self.token).0,
+            decided_by: record::decided_by(self.token.consent).into(),
             about: Some(write_token(&self.token)),
             verdict: Some(proto::Verdict {
                 booked_nanos: self.verdict.booked.map(|amount| amount.0),
@@ -158,6 +158,12 @@ impl Record {
             },
         })
     }
+}
+
+/// Of the bid, but for the key: that may have gone since.
+fn consent_of(token: &Token) -> ConsentBits {
+    let bits = token.consent.map_or_else(ConsentBits::default, ConsentBits::of);
+    ConsentBits(bits.0 & !ConsentBits::USER_KEY.0).with(ConsentBits::USER_KEY, token.user.is_some())
 }
 
 fn write_what(what: &What) -> proto::What {
@@ -293,6 +299,8 @@ fn write_token(token: &Token) -> proto::BidRef {
         test: token.test,
         user: token.user.map(|user| user.0),
         arms: token.arms,
+        consent: token.consent.map(|consent| consent.to_bits().into()),
+        profile_used: token.profile_used,
     }
 }
 
@@ -335,6 +343,13 @@ fn read_token(about: &proto::BidRef) -> Result<Token, BadRecord> {
         },
         test: about.test,
         user: about.user.map(UserKey),
+        consent: about.consent.map(read_consent).transpose()?,
+        profile_used: about.profile_used,
         arms: about.arms,
     })
+}
+
+fn read_consent(bits: u32) -> Result<Consent, BadRecord> {
+    let consent = u16::try_from(bits).ok().and_then(Consent::from_bits);
+    consent.ok_or(BadRecord::Field("about.consent"))
 }

@@ -7,6 +7,7 @@
 //! data/books/lock                 held by the process that owns the books
 //! data/books/books-00000001.seg   journal: every record since segment 1, in order (Events of event.proto)
 //! data/books/books-00000002.ckp   state of the books before segment 2
+//! data/books/optouts-00000001.seg who has opted out: a journal of its own, see `optouts`
 //! ```
 //!
 //! Records that wait together share one `fdatasync`: while one batch is written the next one gathers, so nobody
@@ -23,6 +24,7 @@ use super::notice::Inbound;
 use super::replay::{at_dir, restore};
 use crate::caps::Caps;
 use crate::journal::{Journal, Medium};
+use crate::optouts::{Change, Direction, OptOutError, OptOuts};
 use crate::pacing::{Budgets, Settled};
 use crate::units::{Nanos, Timestamp};
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
@@ -48,6 +50,8 @@ pub struct BooksSettings {
     /// A checkpoint is made at least after this many records: a restart replays about 300,000 a second.
     pub checkpoint_records: u64,
     pub memory: MemoryLimits,
+    /// Shared with the bid path; read from the same folder when the books are opened.
+    pub opt_outs: Arc<OptOuts>,
 }
 
 impl BooksSettings {
@@ -59,6 +63,7 @@ impl BooksSettings {
             segment_bytes_max: 128 << 20,
             checkpoint_records: 500_000,
             memory: MemoryLimits::default(),
+            opt_outs: Arc::default(),
         }
     }
 }
@@ -95,6 +100,8 @@ pub enum NotBooked {
     Busy,
     #[error(transparent)]
     Full(#[from] MemoryFull),
+    #[error("as many ids have opted out as there is room for")]
+    OptOutsFull,
     #[error("the books are closed")]
     Closed,
 }
@@ -123,7 +130,9 @@ impl Bookkeeper {
         wrap: fn(File) -> Box<dyn Medium>,
     ) -> Result<Bookkeeper, BooksError> {
         let lock = DirLock::try_acquire(&settings.dir)?;
-        let mut books = Books::new(budgets, caps, settings.memory);
+        // Before anything is read that may be about people on the list.
+        settings.opt_outs.open(&settings.dir)?;
+        let mut books = Books::new(budgets, caps, settings.memory).honouring(settings.opt_outs.clone());
         let (journal, replayed) = restore(settings, &mut books, now, wrap)?;
         let (sender, queue) = channel::bounded(settings.queue_max);
         let counts = Arc::new(BooksCounts::default());
@@ -206,6 +215,16 @@ impl Desk {
         self.submit(inbound)?.await.unwrap_or(Err(NotBooked::Closed))
     }
 
+    /// Hands an opt-out, or its revocation, in and waits until it is durable and in effect. Returns for how many ids it is new.
+    pub async fn change_opt_outs(&self, change: Change) -> Result<usize, NotBooked> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Message::OptOut(change, reply)) {
+            Ok(()) => answer.await.unwrap_or(Err(NotBooked::Closed)),
+            Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
+        }
+    }
+
     pub fn counts(&self) -> &BooksCounts {
         &self.counts
     }
@@ -219,6 +238,7 @@ type Reply = oneshot::Sender<Result<Receipt, NotBooked>>;
 
 enum Message {
     Inbound(Box<Inbound>, Reply),
+    OptOut(Change, oneshot::Sender<Result<usize, NotBooked>>),
     Stop,
 }
 
@@ -267,6 +287,7 @@ impl Office {
         loop {
             match message {
                 Message::Inbound(inbound, reply) => self.take(&inbound, reply)?,
+                Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
                 Message::Stop => {
                     self.take_rest()?;
                     return Ok(false);
@@ -285,8 +306,10 @@ impl Office {
     /// What was handed in while the stop was on its way.
     fn take_rest(&mut self) -> Result<(), BooksError> {
         while let Ok(message) = self.queue.try_recv() {
-            if let Message::Inbound(inbound, reply) = message {
-                self.take(&inbound, reply)?;
+            match message {
+                Message::Inbound(inbound, reply) => self.take(&inbound, reply)?,
+                Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
+                Message::Stop => {}
             }
         }
         Ok(())
@@ -310,6 +333,23 @@ impl Office {
         self.journal.append(&self.buffer)?;
         self.batch.push((record, reply));
         Ok(())
+    }
+
+    /// Here, between two notices, so that every notice is decided either before an opt-out or with it. After an error of the
+    /// disk no opt-out is taken any more, and nobody is told that one was; money goes on.
+    fn change_opt_outs(&self, change: &Change, reply: oneshot::Sender<Result<usize, NotBooked>>) {
+        let changed = self.settings.opt_outs.change(change).map_err(|error| {
+            tracing::error!(%error, "an opt-out was not taken");
+            match error {
+                OptOutError::Full { .. } => NotBooked::OptOutsFull,
+                _ => NotBooked::Closed,
+            }
+        });
+        if changed.is_ok_and(|new| new > 0) && change.direction == Direction::Out {
+            self.books.forget(&change.keys);
+        }
+        // A caller that no longer waits needs no answer.
+        let _ = reply.send(changed);
     }
 
     fn commit(&mut self) -> Result<(), BooksError> {

@@ -15,6 +15,7 @@
 //! | a loss | the hold and the provisional cap are freed, unless the bid was won or booked |
 //! | after the hold's end | booked, flagged; the budgets put it in their late column |
 //! | so late that the bid may be forgotten | recorded, not booked |
+//! | any of these, of a user who opted out since the bid | the same for the money; recorded and counted for nobody |
 //!
 //! A loss alone is not remembered: it is the most frequent notice, and repeating it changes nothing.
 
@@ -26,9 +27,11 @@ use super::token::Token;
 use crate::caps::{self, CapLevel, CapObject, Caps};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::openrtb::notice::PriceField;
+use crate::openrtb::privacy::Consent;
+use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Settled};
 use crate::store::exchange::BillingEvent;
-use crate::units::{Nanos, Timestamp};
+use crate::units::{Nanos, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ use std::sync::Arc;
 pub struct Books {
     budgets: Arc<Budgets>,
     caps: Arc<Caps>,
+    opt_outs: Arc<OptOuts>,
     memory: Memory,
 }
 
@@ -59,8 +63,14 @@ impl Books {
         Books {
             budgets,
             caps,
+            opt_outs: Arc::default(),
             memory: Memory::new(limits),
         }
+    }
+
+    /// Books that neither count nor record a user who is on `opt_outs`, whatever an older token says.
+    pub fn honouring(self, opt_outs: Arc<OptOuts>) -> Books {
+        Books { opt_outs, ..self }
     }
 
     /// What `inbound` means. Changes nothing.
@@ -71,7 +81,7 @@ impl Books {
         };
         Ok(Record {
             at: inbound.at,
-            token: inbound.token,
+            token: self.as_wanted_now(inbound.token),
             what: inbound.what.clone(),
             verdict,
         })
@@ -143,7 +153,7 @@ impl Books {
             }
             What::Loss { .. } if !flags.has(Flags::CONTRADICTION) => {
                 self.budgets.release(token.bid);
-                if let Some(user) = token.user {
+                if let Some(user) = self.user_of(token) {
                     self.caps.clear(user, token.line_item, token.bid);
                 }
             }
@@ -163,8 +173,15 @@ impl Books {
         self.memory.len()
     }
 
+    /// Lets go of what is counted of users who have just opted out.
+    pub fn forget(&self, users: &[UserKey]) {
+        self.caps.forget(users);
+    }
+
     /// Everything that a restart needs: memory, money with its open holds, caps.
     pub fn checkpoint(&self) -> Parts {
+        // A bid that was being made while its user opted out may have left a provisional count.
+        self.forget_opted_out();
         let mut memory = FieldWriter::default();
         self.memory.checkpoint(&mut memory);
         [
@@ -187,8 +204,32 @@ impl Books {
         fields.finish()?;
         self.budgets.restore(budgets, now)?;
         self.caps.restore(caps)?;
+        self.forget_opted_out();
         self.memory = memory;
         Ok(())
+    }
+
+    fn forget_opted_out(&self) {
+        if !self.opt_outs.is_empty() {
+            self.caps.retain(|user| !self.opt_outs.contains(user));
+        }
+    }
+
+    /// Without the user where they opted out since the bid.
+    fn as_wanted_now(&self, token: Token) -> Token {
+        if token.user == self.user_of(&token) {
+            return token;
+        }
+        Token {
+            user: None,
+            consent: token.consent.map(Consent::opt_out),
+            ..token
+        }
+    }
+
+    /// The user that may be counted and recorded.
+    fn user_of(&self, token: &Token) -> Option<UserKey> {
+        token.user.filter(|user| !self.opt_outs.contains(*user))
     }
 
     fn decide_notice(&self, inbound: &Inbound) -> Result<Verdict, MemoryFull> {
@@ -259,7 +300,7 @@ impl Books {
 
     fn count_impression(&self, record: &Record) {
         let token = &record.token;
-        let Some(user) = token.user else {
+        let Some(user) = self.user_of(token) else {
             return;
         };
         let objects = [

@@ -24,6 +24,9 @@ pub struct Event {
     /// What the event meant for the books. Absent in a Bid.
     #[prost(message, optional, tag = "5")]
     pub verdict: Option<Verdict>,
+    /// The signal that `consent` follows from: the first that switched personal data off, else the first that restricted.
+    #[prost(enumeration = "Signal", tag = "6")]
+    pub decided_by: i32,
     #[prost(oneof = "What", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub what: Option<What>,
 }
@@ -44,6 +47,23 @@ pub enum What {
     Click(Click),
     #[prost(message, tag = "16")]
     Conversion(Conversion),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum Signal {
+    /// No user was looked at: the request was refused before, or the record is older than this field.
+    Unspecified = 0,
+    Coppa = 1,
+    Gdpr = 2,
+    UsPrivacy = 3,
+    Gpp = 4,
+    Lmt = 5,
+    Dnt = 6,
+    /// Our own list of those who opted out.
+    OptOut = 7,
+    /// Nothing restricts.
+    Nothing = 8,
 }
 
 /// The answer to one bid request: what was offered, and with which features it was scored.
@@ -235,6 +255,13 @@ pub struct BidRef {
     pub user: Option<u64>,
     #[prost(fixed32, tag = "25")]
     pub arms: u32,
+    /// What the bid was allowed to use: bits 0-5 ids, basic ads, measurement, profile, research, precise location;
+    /// 6 child-directed; 8-11 the signal that decided, one less than in Signal.
+    #[prost(uint32, optional, tag = "26")]
+    pub consent: Option<u32>,
+    /// A stored profile was found and used.
+    #[prost(bool, tag = "27")]
+    pub profile_used: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]

@@ -7,6 +7,7 @@
 //! padded with leading continuation bits, and is filled in at the end: valid for every protobuf reader.
 
 use super::proto::{self, Outcome};
+use crate::openrtb::privacy::{Consent, Signal};
 use crate::units::{BidId, Cpm, Currency, Nanos, ObjectId, Timestamp, UserKey};
 use prost::encoding::{WireType, encode_key, encode_varint, fixed32, fixed64, float, int64, uint32};
 
@@ -16,6 +17,7 @@ pub struct Answer<'a> {
     pub at: Timestamp,
     /// The bits of `Event.consent`.
     pub consent: ConsentBits,
+    pub decided_by: proto::Signal,
     pub request_id: &'a str,
     pub exchange: ObjectId,
     /// `at` of the request: 1 first price, 2 second price plus.
@@ -91,8 +93,37 @@ impl ConsentBits {
     pub const GDPR: ConsentBits = ConsentBits(32);
     pub const OPTED_OUT: ConsentBits = ConsentBits(64);
 
+    /// What a consent says by itself; that the GDPR applies, only where it decided.
+    pub fn of(consent: Consent) -> ConsentBits {
+        let by = |signals: &[Signal]| signals.contains(&consent.decided_by);
+        let refused = by(&[Signal::UsPrivacy, Signal::Gpp, Signal::OptOut]);
+        ConsentBits::default()
+            .with(ConsentBits::USER_KEY, consent.personal_data)
+            .with(ConsentBits::PROFILE, consent.profile_use)
+            .with(ConsentBits::PRECISE_LOCATION, consent.precise_location)
+            .with(ConsentBits::COPPA, consent.child_directed)
+            .with(ConsentBits::GDPR, by(&[Signal::Gdpr]))
+            .with(ConsentBits::LIMITED_TRACKING, by(&[Signal::Lmt, Signal::Dnt]))
+            .with(ConsentBits::OPTED_OUT, !consent.personal_data && refused)
+    }
+
     pub fn with(self, other: ConsentBits, set: bool) -> ConsentBits {
         if set { ConsentBits(self.0 | other.0) } else { self }
+    }
+}
+
+/// `Event.decided_by`.
+pub fn decided_by(consent: Option<Consent>) -> proto::Signal {
+    match consent.map(|consent| consent.decided_by) {
+        None => proto::Signal::Unspecified,
+        Some(Signal::Coppa) => proto::Signal::Coppa,
+        Some(Signal::Gdpr) => proto::Signal::Gdpr,
+        Some(Signal::UsPrivacy) => proto::Signal::UsPrivacy,
+        Some(Signal::Gpp) => proto::Signal::Gpp,
+        Some(Signal::Lmt) => proto::Signal::Lmt,
+        Some(Signal::Dnt) => proto::Signal::Dnt,
+        Some(Signal::OptOut) => proto::Signal::OptOut,
+        Some(Signal::Nothing) => proto::Signal::Nothing,
     }
 }
 
@@ -109,6 +140,8 @@ impl<'b> AnswerWriter<'b> {
         uint32::encode(1, &proto::SCHEMA_VERSION, out);
         int64::encode(2, &answer.at.0, out);
         uint32::encode(3, &answer.consent.0, out);
+        // An enumeration travels as a varint, which is what a uint32 is; 0 is left out as everywhere.
+        uint32::encode(6, &(answer.decided_by as u32), out);
         let bid = Nested::begin(10, out);
         put_text(1, answer.request_id, out);
         fixed64::encode(2, &answer.exchange.0, out);
@@ -234,6 +267,7 @@ mod tests {
     const ANSWER: Answer<'_> = Answer {
         at: Timestamp(1_700_000_000_123),
         consent: ConsentBits(3),
+        decided_by: proto::Signal::Gpp,
         request_id: "r-1",
         exchange: ObjectId(11),
         auction: 2,
@@ -303,8 +337,13 @@ mod tests {
 
         let (event, bid) = decoded(&out);
         assert_eq!(
-            (event.schema_version, event.time_ms, event.consent),
-            (1, 1_700_000_000_123, 3)
+            (
+                event.schema_version,
+                event.time_ms,
+                event.consent,
+                event.decided_by()
+            ),
+            (1, 1_700_000_000_123, 3, proto::Signal::Gpp)
         );
         let expected = proto::Bid {
             request_id: "r-1".into(),

@@ -8,6 +8,7 @@ use super::books::{Books, RestoreError};
 use super::checkpoint;
 use super::lock::LockError;
 use crate::journal::{self, Journal, JournalError, Medium, Position};
+use crate::optouts::OptOutError;
 use crate::units::Timestamp;
 use std::fs::File;
 use std::io;
@@ -30,6 +31,8 @@ pub enum BooksError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    OptOuts(#[from] OptOutError),
     #[error("{dir}: the checkpoint of segment {segment}: {source}")]
     Restore {
         dir: PathBuf,

@@ -4,19 +4,19 @@
 //!
 //! ```text
 //! offset  bytes
-//!      0      1  version (1)
+//!      0      1  version (2)
 //!      1      1  key id
 //!      2     12  nonce = node (2), boot epoch (4), counter (6) of the bid id, big endian
-//!     14    124  body, encrypted, little endian:
+//!     14    126  body, encrypted, little endian:
 //!                  lease u32 · budget day u16 · bid time u48 ms · hold end u32 ms after the bid ·
 //!                  exchange u64 · imp index u8 · imp hash u32 · format u8 · line item account u64 ·
 //!                  campaign account u64 · line item u64 · campaign u64 · advertiser u64 · creative u64 ·
 //!                  deal u64 · reserved i64 · rate i64 · currency 3 letters · bid price u40 · terms u8 ·
-//!                  flags u8 · user key u64 · experiment arms u32
-//!    138     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
+//!                  flags u8 · user key u64 · consent u16 · experiment arms u32
+//!    140     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
 //! ```
 //!
-//! 154 bytes are 206 characters of URL-safe base64. A token is of one length whatever it holds, so that its
+//! 156 bytes are 208 characters of URL-safe base64. A token is of one length whatever it holds, so that its
 //! length says nothing about the user.
 //!
 //! The nonce is the bid id. That is safe as long as one key never seals two different bodies for one bid id:
@@ -26,6 +26,7 @@
 
 use super::keys::TokenKey;
 use crate::openrtb::notice::PriceUnit;
+use crate::openrtb::privacy::Consent;
 use crate::store::exchange::BillingEvent;
 use crate::store::rates::Rate;
 use crate::units::{AccountId, BidId, Cpm, Currency, Nanos, ObjectId, Timestamp, UserKey};
@@ -34,11 +35,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const NONCE: usize = 12;
 /// Version, key id and nonce.
 const HEADER: usize = 2 + NONCE;
-const BODY: usize = 124;
+const BODY: usize = 126;
 const TAG: usize = 16;
 const SEALED: usize = HEADER + BODY + TAG;
 const _: () = assert!(SEALED <= 160);
@@ -84,6 +85,10 @@ pub struct Token {
     pub test: bool,
     /// Only where consent allows it to be used and kept.
     pub user: Option<UserKey>,
+    /// What the bid was allowed to use of the user's data, and which signal decided that. `None` = not known.
+    pub consent: Option<Consent>,
+    /// A stored profile was found and used.
+    pub profile_used: bool,
     /// One byte for each of four experiments.
     pub arms: u32,
 }
@@ -169,7 +174,7 @@ impl Sealer {
         write_body(token, body);
         let sum = cipher
             .encrypt_in_place_detached(Nonce::from_slice(&header[2..]), header, body)
-            .expect("a body of 124 bytes is far below the cipher's limit of 256 GiB");
+            .expect("a body of 126 bytes is far below the cipher's limit of 256 GiB");
         tag.copy_from_slice(&sum);
         let written = URL_SAFE_NO_PAD
             .encode_slice(sealed, out)
@@ -248,6 +253,7 @@ fn write_body(token: &Token, body: &mut [u8]) {
     at.put(write_terms(token), 1);
     at.put(write_flags(token), 1);
     at.put(token.user.map_or(0, |user| user.0), 8);
+    at.put(token.consent.map_or(NO_CONSENT_KNOWN, Consent::to_bits).into(), 2);
     at.put(u64::from(token.arms), 4);
     debug_assert_eq!(at.at, BODY);
 }
@@ -279,6 +285,10 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
     let (billing, price_unit) = read_terms(at.take(1)? as u8)?;
     let flags = at.take(1)? as u8;
     let user = UserKey(at.take(8)?);
+    let consent = match at.take(2)? as u16 {
+        NO_CONSENT_KNOWN => None,
+        bits => Some(Consent::from_bits(bits)?),
+    };
     let arms = at.take(4)? as u32;
     Some(Token {
         bid,
@@ -304,6 +314,8 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
         price_unit,
         test: flags & FLAG_TEST != 0,
         user: (flags & FLAG_USER != 0).then_some(user),
+        consent,
+        profile_used: flags & FLAG_PROFILE != 0,
         arms,
     })
 }
@@ -311,13 +323,17 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
 const FLAG_TEST: u8 = 1;
 const FLAG_USER: u8 = 2;
 const FLAG_DEAL: u8 = 4;
+const FLAG_PROFILE: u8 = 8;
+/// No signal has this number.
+const NO_CONSENT_KNOWN: u16 = u16::MAX;
 
 fn write_flags(token: &Token) -> u64 {
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
     u64::from(
         flag(token.test, FLAG_TEST)
             | flag(token.user.is_some(), FLAG_USER)
-            | flag(token.deal.is_some(), FLAG_DEAL),
+            | flag(token.deal.is_some(), FLAG_DEAL)
+            | flag(token.profile_used, FLAG_PROFILE),
     )
 }
 

@@ -480,8 +480,18 @@ pub struct Regs<'a> {
     pub gpp_sid: Ints,
     /// `gpp_sid` says that no section is in force (`[-1]` or `[0]`).
     pub gpp_not_applicable: bool,
-    /// `ext.dsa.dsarequired` is above 0: a bid tells on whose behalf the ad is shown and who pays (DSA transparency extension).
-    pub dsa: bool,
+    pub dsa: DsaTerms,
+}
+
+/// `regs.ext.dsa` of the DSA transparency extension.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DsaTerms {
+    /// `dsarequired` is 1 or more: a bid says on whose behalf the ad is shown and who pays.
+    pub asked: bool,
+    /// `dsarequired` is 2 or 3 and `pubrender` is 0: the ad has to show it itself.
+    pub ad_must_show: bool,
+    /// `datatopub` is 1 or 2: the user parameters that were applied are to be sent.
+    pub parameters: bool,
 }
 
 /// `Source`, section 3.2.2.

@@ -69,12 +69,25 @@ pub struct BidFields<'a> {
     pub dsa: Option<Dsa<'a>>,
 }
 
-/// Who is behind an ad, for the DSA transparency extension.
+/// Who is behind an ad and what it was chosen by, for the DSA transparency extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dsa<'a> {
-    /// On whose behalf the ad is shown.
+    /// On whose behalf the ad is shown. Of this and of `paid` the first 100 characters are written, the most that it allows.
     pub behalf: &'a str,
     pub paid: &'a str,
+    /// The ad shows it itself.
+    pub ad_shows: bool,
+    /// Where the publisher wants them: our domain, and what of the user was applied.
+    pub transparency: Option<(&'a str, DsaParameters)>,
+}
+
+/// "List of User Parameters" of the extension; 2, basic advertising, is always among them: the page and the device are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DsaParameters {
+    /// 1: a stored profile (TCF purpose 4).
+    pub profile: bool,
+    /// 3: precise geolocation (TCF special feature 1).
+    pub precise_location: bool,
 }
 
 /// `mtype`.
@@ -289,22 +302,53 @@ fn write_ext(out: &mut Vec<u8>, bid: &BidFields) {
     if bid.ai_generated {
         put(out, r#""aigen":1"#);
     }
-    if let Some(dsa) = bid.dsa {
+    if let Some(dsa) = &bid.dsa {
         put(
             out,
             if bid.ai_generated {
-                r#","dsa":{"behalf":"#
+                r#","dsa":"#
             } else {
-                r#""dsa":{"behalf":"#
+                r#""dsa":"#
             },
         );
-        write_string(out, dsa.behalf);
-        put(out, r#","paid":"#);
-        write_string(out, dsa.paid);
-        // Our markup does not show this information itself.
-        put(out, r#","adrender":0}"#);
+        write_dsa(out, dsa);
     }
     put(out, "}");
+}
+
+fn write_dsa(out: &mut Vec<u8>, dsa: &Dsa) {
+    put(out, r#"{"behalf":"#);
+    write_string(out, first_characters(dsa.behalf, 100));
+    put(out, r#","paid":"#);
+    write_string(out, first_characters(dsa.paid, 100));
+    if let Some((domain, parameters)) = dsa.transparency {
+        put(out, r#","transparency":[{"domain":"#);
+        write_string(out, domain);
+        put(out, r#","dsaparams":["#);
+        put(out, if parameters.profile { "1,2" } else { "2" });
+        put(
+            out,
+            if parameters.precise_location {
+                ",3]}]"
+            } else {
+                "]}]"
+            },
+        );
+    }
+    put(
+        out,
+        if dsa.ad_shows {
+            r#","adrender":1}"#
+        } else {
+            r#","adrender":0}"#
+        },
+    );
+}
+
+fn first_characters(text: &str, most: usize) -> &str {
+    text.char_indices()
+        .nth(most)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 fn write_notices(out: &mut Vec<u8>, notices: &NoticeUrls) {

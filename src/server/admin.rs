@@ -2,6 +2,7 @@
 
 use super::bid::is_bearer;
 use super::body::MediaType;
+use super::opt_out::{self, Action};
 use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
@@ -82,11 +83,16 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/api/v1/budgets", &Method::GET) => json_reply(StatusCode::OK, &budgets::report(common)),
         ("/api/v1/reload", &Method::POST) => reload(common).await,
         ("/api/v1/explain", &Method::POST) => explain(common, request).await,
+        ("/api/v1/opt-out", &Method::POST) => privacy(common, Action::OptOut, request).await,
+        ("/api/v1/opt-in", &Method::POST) => privacy(common, Action::OptIn, request).await,
+        ("/api/v1/opt-out/status", &Method::POST) => privacy(common, Action::Status, request).await,
         ("/metrics" | "/api/v1/budgets", _) => not_allowed("GET"),
         ("/api/v1/reload" | "/api/v1/explain", _) => not_allowed("POST"),
+        ("/api/v1/opt-out" | "/api/v1/opt-in" | "/api/v1/opt-out/status", _) => not_allowed("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "known: /healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload, POST /api/v1/explain\n",
+            "known: /healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload, POST /api/v1/explain, \
+             POST /api/v1/opt-out, POST /api/v1/opt-out/status, POST /api/v1/opt-in\n",
         ),
     }
 }
@@ -124,6 +130,11 @@ fn metrics_page(common: &Arc<Common>) -> Reply {
             empty(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
+}
+
+async fn privacy(common: &Arc<Common>, action: Action, request: Request<Incoming>) -> Reply {
+    let (status, body) = opt_out::administer(common, action, request).await;
+    json_reply(status, &body)
 }
 
 async fn reload(common: &Common) -> Reply {

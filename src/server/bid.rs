@@ -320,6 +320,9 @@ fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
     recorder.count(Counter::ProfileHits, u64::from(scratch.audience.has_profile));
     recorder.count(Counter::CandidatesMatched, scratch.matched as u64);
     recorder.count(Counter::CandidatesScored, scratch.scored as u64);
+    if let Some(consent) = scratch.audience.consent {
+        recorder.count_signal(consent.decided_by);
+    }
     for finding in scratch.supply.findings() {
         recorder.count_finding(finding);
     }

@@ -3,7 +3,9 @@
 use super::serve::Common;
 use crate::events::booking::Flags;
 use crate::pacing::{AccountKind, PeriodView};
-use crate::telemetry::{Counter, Finding, Reason, Shared, Size, Stage, size_histogram, stage_histogram};
+use crate::telemetry::{
+    Counter, Finding, Reason, Shared, Signal, Size, Stage, size_histogram, stage_histogram,
+};
 use crate::units::Nanos;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -67,6 +69,7 @@ impl Collector for Scrape {
             |reason| sum(common, |worker| worker.fell_out(reason)),
         )?;
         findings(&mut encoder, common)?;
+        signals(&mut encoder, common)?;
         stages(&mut encoder, common)?;
         sizes(&mut encoder, common)?;
         spend(&mut encoder, common)?;
@@ -112,6 +115,16 @@ fn findings(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Erro
     for finding in Finding::ALL {
         let count = sum(common, |worker| worker.findings(finding));
         ConstCounter::new(count).encode(family.encode_family(&[("finding", finding.name())])?)?;
+    }
+    Ok(())
+}
+
+fn signals(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let help = "Bid requests by the signal that decided what may be done with the user's data";
+    let mut family = encoder.encode_descriptor("consent_decided", help, None, MetricType::Counter)?;
+    for signal in Signal::ALL {
+        let count = sum(common, |worker| worker.signals(signal));
+        ConstCounter::new(count).encode(family.encode_family(&[("signal", signal.as_str())])?)?;
     }
     Ok(())
 }
@@ -283,6 +296,12 @@ fn state(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
         "holds_open",
         "Bids with money held",
         common.live.budgets.holds_open() as i64,
+    )?;
+    gauge(
+        encoder,
+        "opted_out_ids",
+        "User ids on the list of those who opted out",
+        common.live.opt_outs.len() as i64,
     )?;
     gauge(
         encoder,

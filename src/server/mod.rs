@@ -2,7 +2,7 @@
 //!
 //! One worker a core, each with its own runtime, listener and scratch: no request changes threads.
 //! The files follow a request: `worker` (socket) → `bid` (admission, body, decision) → `respond` → `record`;
-//! beside it `notice`, `admin`, `metrics`, and the threads `control` and `reload`.
+//! beside it `notice`, the pages for people (`why`, `opt_out`), `admin`, `metrics`, and the threads `control` and `reload`.
 
 mod admin;
 mod bid;
@@ -14,12 +14,16 @@ mod control;
 mod explain;
 mod metrics;
 mod notice;
+mod opt_out;
+mod page;
+mod parameters;
 mod phase;
 mod record;
 mod reload;
 mod respond;
 mod serve;
 mod settings;
+mod why;
 mod worker;
 
 pub use books::BooksDesk;

@@ -58,7 +58,7 @@ pub async fn answer(worker: &Worker, request: Request<Incoming>) -> Reply {
     }
 }
 
-async fn read_form(
+pub(super) async fn read_form(
     worker: &Worker,
     head: &http::request::Parts,
     incoming: Incoming,

@@ -5,7 +5,6 @@ use crate::engine::{Bid, Candidate, Outcome};
 use crate::events::log::LogQueue;
 use crate::events::proto;
 use crate::events::record::{self, AnswerWriter, AnsweredImp, ConsentBits, LoggedCandidate, Served};
-use crate::openrtb::privacy::Signal;
 use crate::telemetry::Reason;
 use crate::units::Nanos;
 
@@ -45,6 +44,7 @@ fn write(answer: &Answer, outcome: Outcome, seed: u64, latency_us: u32, sampling
     let head = record::Answer {
         at: answer.now,
         consent: consent_bits(answer),
+        decided_by: record::decided_by(scratch.audience.consent),
         request_id: answer.request.id,
         exchange: answer.exchange.settings.id,
         auction: answer.request.at,
@@ -155,23 +155,10 @@ fn logged<'a>(
 }
 
 fn consent_bits(answer: &Answer) -> ConsentBits {
-    let Some(consent) = answer.scratch.audience.consent else {
-        return ConsentBits::default();
-    };
-    ConsentBits::default()
-        .with(ConsentBits::USER_KEY, consent.personal_data)
-        .with(ConsentBits::PROFILE, consent.profile_use)
-        .with(ConsentBits::PRECISE_LOCATION, consent.precise_location)
-        .with(ConsentBits::COPPA, consent.child_directed)
-        .with(ConsentBits::GDPR, answer.request.regs.gdpr == Some(true))
-        .with(
-            ConsentBits::LIMITED_TRACKING,
-            matches!(consent.decided_by, Signal::Lmt | Signal::Dnt),
-        )
-        .with(
-            ConsentBits::OPTED_OUT,
-            !consent.personal_data && matches!(consent.decided_by, Signal::UsPrivacy | Signal::Gpp),
-        )
+    let consent = answer.scratch.audience.consent;
+    consent.map_or_else(ConsentBits::default, |consent| {
+        ConsentBits::of(consent).with(ConsentBits::GDPR, answer.request.regs.gdpr == Some(true))
+    })
 }
 
 /// A number in 0..1 from the top bits of a mixed seed.

@@ -5,7 +5,7 @@ use crate::engine::{Bid, ExchangeTerms, Scratch, Snapshot, Terms};
 use crate::events::token::{Format, ImpRef, Sealer, TOKEN_LEN, Token};
 use crate::openrtb::WireFormat;
 use crate::openrtb::request::Request;
-use crate::openrtb::response::{BidFields, Dsa, NoticeUrls, ResponseHead, ResponseWriter};
+use crate::openrtb::response::{BidFields, Dsa, DsaParameters, NoticeUrls, ResponseHead, ResponseWriter};
 use crate::store::campaigns::{Creative, LineItem};
 use crate::store::exchange::BillingEvent;
 use crate::units::{ObjectId, Timestamp};
@@ -96,6 +96,8 @@ impl<'a> Answer<'a> {
             price_unit: settings.price_in,
             test: self.request.test,
             user: self.scratch.audience.key,
+            consent: self.scratch.audience.consent,
+            profile_used: self.scratch.audience.has_profile,
             arms: 0,
         }
     }
@@ -106,6 +108,22 @@ impl<'a> Answer<'a> {
             Template::Video(_) => Format::Video,
             Template::Audio(_) => Format::Audio,
             Template::Native(_) => Format::Native,
+        }
+    }
+
+    fn dsa(&self, bid: &Bid, advertiser: &'a str) -> Dsa<'a> {
+        let audience = &self.scratch.audience;
+        let precise = audience.consent.is_some_and(|consent| consent.precise_location);
+        let parameters = DsaParameters {
+            profile: audience.has_profile,
+            precise_location: precise && !self.line_item(bid).definition.targeting.radius.is_any(),
+        };
+        let ours = host(&self.snapshot.public_url);
+        Dsa {
+            behalf: advertiser,
+            paid: advertiser,
+            ad_shows: bid.candidate.fit.explains(),
+            transparency: self.request.regs.dsa.parameters.then_some((ours, parameters)),
         }
     }
 
@@ -155,10 +173,7 @@ impl<'a> Answer<'a> {
             exp_s: Some(bid.exp_s),
             markup: template.markup_type(),
             ai_generated: creative.definition.ai_generated,
-            dsa: self.request.regs.dsa.then_some(Dsa {
-                behalf: advertiser,
-                paid: advertiser,
-            }),
+            dsa: self.request.regs.dsa.asked.then(|| self.dsa(bid, advertiser)),
         };
         let values = Values {
             base: &snapshot.public_url,
@@ -178,5 +193,16 @@ impl<'a> Answer<'a> {
             WireFormat::Json => writer.bid(&fields, |out| template.render_json(fit, &values, out)),
             WireFormat::Protobuf => writer.bid(&fields, |out| template.render(fit, &values, out)),
         }
+    }
+}
+
+/// The host name of a URL, without user, port and path.
+fn host(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
     }
 }

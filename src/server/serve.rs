@@ -122,6 +122,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     let (stop_standby, stop) = channel();
     let books_settings = BooksSettings {
         queue_max: common.settings.limits.notice_queue,
+        opt_outs: live.opt_outs.clone(),
         ..BooksSettings::new(common.settings.data.join("books"))
     };
     let standby = books.open(books_settings, live.budgets.clone(), live.caps.clone(), stop)?;

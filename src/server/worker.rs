@@ -4,7 +4,7 @@
 
 use super::bid::Desk;
 use super::phase::Phase;
-use super::{PhaseWatch, bid, notice, serve::Common};
+use super::{PhaseWatch, bid, notice, opt_out, serve::Common, why};
 use crate::telemetry::Counter;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderValue};
@@ -170,6 +170,10 @@ async fn answer(worker: &Worker, request: Request<Incoming>) -> Reply {
         }
     } else if path.starts_with("/n/") {
         notice::answer(worker, request).await
+    } else if path == opt_out::PATH {
+        opt_out::answer(worker, request).await
+    } else if let Some(token) = path.strip_prefix("/why/") {
+        why::answer(worker, token, &request)
     } else {
         empty(StatusCode::NOT_FOUND)
     };

@@ -5,9 +5,11 @@
 mod finding;
 mod reason;
 mod recorder;
+mod signal;
 mod stage;
 
 pub use finding::Finding;
 pub use reason::Reason;
 pub use recorder::{Counter, Recorder, Shared, size_histogram, stage_histogram};
+pub use signal::Signal;
 pub use stage::{Size, Stage};

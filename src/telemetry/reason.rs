@@ -45,6 +45,7 @@ pub enum Reason {
     NotApproved,
     CreativeDates,
     NativeAsset,
+    DsaRendering,
     NotScored,
     Model,
     Policy,
@@ -57,7 +58,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 41] = [
+    pub const ALL: [Reason; 42] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -92,6 +93,7 @@ impl Reason {
         Reason::NotApproved,
         Reason::CreativeDates,
         Reason::NativeAsset,
+        Reason::DsaRendering,
         Reason::NotScored,
         Reason::Model,
         Reason::Policy,
@@ -138,6 +140,7 @@ impl Reason {
             Reason::NotApproved => "not_approved",
             Reason::CreativeDates => "creative_dates",
             Reason::NativeAsset => "native_asset",
+            Reason::DsaRendering => "dsa_rendering",
             Reason::NotScored => "not_scored",
             Reason::Model => "model",
             Reason::Policy => "policy",

@@ -3,7 +3,7 @@
 //! Invariant: a [`Recorder`] has one writer. It counts by load and store, without a locked instruction, and
 //! merges its histograms into the [`Shared`] ones about once a second, so that a scrape never stops a worker.
 
-use super::{Finding, Reason, Size, Stage};
+use super::{Finding, Reason, Signal, Size, Stage};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -107,6 +107,8 @@ pub struct Shared {
     fell_out: [AtomicU64; Reason::COUNT],
     /// Requests with something wrong in their supply path.
     findings: [AtomicU64; Finding::COUNT],
+    /// Requests whose user was decided about, by the signal that decided.
+    signals: [AtomicU64; Signal::COUNT],
     histograms: Mutex<Histograms>,
 }
 
@@ -157,6 +159,10 @@ impl Shared {
         self.findings[finding as usize].load(Ordering::Relaxed)
     }
 
+    pub fn signals(&self, signal: Signal) -> u64 {
+        self.signals[signal as usize].load(Ordering::Relaxed)
+    }
+
     /// Adds this worker's times of a stage, in nanoseconds, to `into`.
     pub fn merge_stage(&self, stage: Stage, into: &mut Histogram<u64>) {
         let histograms = self.histograms.lock().expect("no panic while merging");
@@ -194,6 +200,7 @@ impl Default for Recorder {
             no_bids: [const { AtomicU64::new(0) }; Reason::COUNT],
             fell_out: [const { AtomicU64::new(0) }; Reason::COUNT],
             findings: [const { AtomicU64::new(0) }; Finding::COUNT],
+            signals: [const { AtomicU64::new(0) }; Signal::COUNT],
             histograms: Mutex::default(),
         };
         Recorder {
@@ -223,6 +230,10 @@ impl Recorder {
 
     pub fn count_finding(&self, finding: Finding) {
         add(&self.shared.findings[finding as usize], 1);
+    }
+
+    pub fn count_signal(&self, signal: Signal) {
+        add(&self.shared.signals[signal as usize], 1);
     }
 
     pub fn time(&mut self, stage: Stage, nanos: u64) {

@@ -80,6 +80,22 @@ impl UserKey {
     }
 }
 
+/// Namespace and id of `NAMESPACE:ID`; without a namespace it is `buyeruid`. `exchange:NAME:ID` has two colons in front of the
+/// id, all other namespaces one. `None` where either is empty.
+pub fn split_user_id(text: &str) -> Option<(&str, &str)> {
+    let from = if text.starts_with("exchange:") {
+        "exchange:".len()
+    } else {
+        0
+    };
+    let (namespace, id) = match text[from..].find(':') {
+        Some(colon) => (&text[..from + colon], &text[from + colon + 1..]),
+        None if from > 0 => return None,
+        None => ("buyeruid", text),
+    };
+    (!namespace.is_empty() && !namespace.ends_with(':') && !id.is_empty()).then_some((namespace, id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +129,21 @@ mod tests {
             UserKey::of(&a, "buyeruid", "AB"),
             UserKey::of(&a, "buyeruid", "ab")
         );
+    }
+
+    #[test]
+    fn an_id_is_split_from_its_namespace() {
+        for (text, expected) in [
+            ("u-1", Some(("buyeruid", "u-1"))),
+            ("ifa:AB:1", Some(("ifa", "AB:1"))),
+            ("exchange:demo:7", Some(("exchange:demo", "7"))),
+            ("exchange:demo", None),
+            ("exchange::7", None),
+            (":7", None),
+            ("ifa:", None),
+            ("", None),
+        ] {
+            assert_eq!(split_user_id(text), expected, "{text}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 const BANNER_FIT: Fit = Fit::Banner(BannerFit {
     size: (300, 250),
     ratio: None,
+    explains: false,
 });
 
 fn check_banner(html: &str, click_macro: Option<ClickMacro>, expected: &str) {
@@ -96,6 +97,7 @@ fn a_banner_fits_its_own_size_ratio_type_and_apis() {
         Ok(Fit::Banner(BannerFit {
             size: (300, 250),
             ratio,
+            explains: false,
         }))
     };
     let cases: [(&[Size], _); 12] = [
@@ -136,6 +138,27 @@ fn a_banner_fits_its_own_size_ratio_type_and_apis() {
     assert_eq!(pools.fit_banner(&template, other_api), Err(Misfit::Api));
     assert_eq!(pools.fit_banner(&template, Banner::default()), Err(Misfit::Api));
     assert_eq!(pools.fit_video(&template, Video::default()), Err(Misfit::Format));
+}
+
+#[test]
+fn a_banner_that_has_to_explain_itself_links_to_the_page_that_does() {
+    let template = Template::banner(banner_spec("${IMPRESSION_URL}"));
+    let explaining = Fit::Banner(BannerFit {
+        size: (300, 250),
+        ratio: None,
+        explains: true,
+    });
+    assert!(explaining.explains() && !BANNER_FIT.explains());
+    let markup = render(&template, &explaining, &VALUES);
+    let link = markup
+        .strip_prefix(IMPRESSION)
+        .expect("the banner itself comes first");
+    assert!(
+        link.starts_with(r#"<a href="https://b.example/why/TOK-en_1" target="_blank""#),
+        "{link}"
+    );
+    assert!(link.ends_with(">Why this ad?</a>"), "{link}");
+    assert_eq!(render(&template, &BANNER_FIT, &VALUES), IMPRESSION);
 }
 
 #[test]

@@ -8,13 +8,21 @@ use serde_json::{Value, json};
 
 /// The native answer to `assets`, as JSON, or why there is none.
 fn native_answer(assets: &[NativeAsset], change: impl FnOnce(&mut Native)) -> Result<Value, Misfit> {
+    native_answer_of(native_spec(), assets, change)
+}
+
+fn native_answer_of(
+    spec: NativeSpec,
+    assets: &[NativeAsset],
+    change: impl FnOnce(&mut Native),
+) -> Result<Value, Misfit> {
     let mut pools = Pools::default();
     let mut native = Native {
         assets: pools.assets(assets),
         ..Native::default()
     };
     change(&mut native);
-    let template = Template::native(native_spec());
+    let template = Template::native(spec);
     let fit = pools.fit_native(&template, native)?;
     let text = render(
         &template,
@@ -117,6 +125,15 @@ fn a_native_answer_has_the_shape_that_was_asked_for() {
         (&trackers, &Value::Null)
     );
     assert_eq!(full["privacy"], "https://shop.example/privacy");
+    let ours = native_answer_of(
+        NativeSpec {
+            privacy_url: None,
+            ..native_spec()
+        },
+        &title,
+        |native| native.privacy = true,
+    );
+    assert_eq!(ours.unwrap()["privacy"], "https://b.example/why/TOK-en_1");
     let by_script = native_answer(&title, |native| {
         (native.event_trackers, native.impression_methods) = (true, 2)
     });

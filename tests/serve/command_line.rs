@@ -163,7 +163,7 @@ fn a_store_is_built_from_csv_and_json_lines_and_read_back() {
     let missing = get("ben", &["--json"]);
     assert_eq!(
         (missing.status.code(), json_of(&missing)),
-        (Some(1), json!({"found": false}))
+        (Some(1), json!({"found": false, "opted_out": false}))
     );
 }
 

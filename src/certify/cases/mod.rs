@@ -18,6 +18,7 @@ mod native;
 mod native_answer;
 mod notice_values;
 mod notices;
+mod opt_out;
 mod privacy;
 mod protobuf;
 mod request;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Case> {
         deals::cases(),
         several::cases(),
         privacy::cases(),
+        opt_out::cases(),
         supply::cases(),
         response::cases(),
         macros::cases(),

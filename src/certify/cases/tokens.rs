@@ -160,6 +160,11 @@ fn clicks() -> Vec<Case> {
     ]
 }
 
+/// The token of a URL of the bidder's.
+pub(super) fn token_text(url: &str) -> Option<&str> {
+    token(url).map(|(start, end)| &url[start..end])
+}
+
 /// Changes one character in the middle of the token.
 pub(super) fn change_token(url: &str) -> Option<String> {
     let (start, end) = token(url)?;

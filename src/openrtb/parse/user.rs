@@ -4,7 +4,7 @@ use super::lists::span;
 use super::tape::Value;
 use super::{Malformed, Parser};
 use crate::openrtb::privacy;
-use crate::openrtb::request::{Eid, Regs, Schain, SchainNode, Segment, Source, Span, User};
+use crate::openrtb::request::{DsaTerms, Eid, Regs, Schain, SchainNode, Segment, Source, Span, User};
 
 impl<'a> Parser<'_, 'a> {
     /// `User`, section 3.2.20, with `consent` and `eids` also where 2.5 had them.
@@ -130,12 +130,7 @@ impl<'a> Parser<'_, 'a> {
             }
             "gpp" => regs.gpp = Some(value.text().unwrap_or("")),
             "gpp_sid" => self.gpp_sections(value, regs)?,
-            "dsa" => {
-                regs.dsa = value
-                    .field("dsarequired")
-                    .and_then(Value::restriction)
-                    .unwrap_or(false)
-            }
+            "dsa" => regs.dsa = dsa(value),
             _ => {}
         }
         Ok(())
@@ -179,6 +174,20 @@ impl<'a> Parser<'_, 'a> {
             complete: matches!(chain.field("complete").and_then(Value::integer), Some(1 | 2)),
             nodes,
         }
+    }
+}
+
+/// DSA transparency extension, `regs.ext.dsa`. A value that cannot be read asks for what it can ask for.
+fn dsa(value: Value<'_, '_>) -> DsaTerms {
+    let number = |key, unreadable| {
+        let given = value.field(key).filter(|field| !field.is_absent());
+        given.map(|field| field.integer().unwrap_or(unreadable))
+    };
+    let required = number("dsarequired", 2).unwrap_or(0);
+    DsaTerms {
+        asked: required > 0,
+        ad_must_show: required > 1 && number("pubrender", 1) == Some(0),
+        parameters: number("datatopub", 1).unwrap_or(0) > 0,
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `regs.gpp` without `regs.gpp_sid` | what needs no identity: nobody says which sections are in force |
 //! | `device.lmt` = 1 | what needs no identity |
 //! | `device.dnt` = 1, if the policy honours it | what needs no identity |
+//! | our own list of those who opted out names an id of the request | what needs no identity |
 //!
 //! "What needs no identity" is choosing and measuring ads by the page, place and time alone.
 //!
@@ -31,6 +32,8 @@ mod usp;
 
 pub use bits::{TEXT_MAX, Unreadable};
 pub use usp::opts_out_of_sale;
+
+pub use crate::telemetry::Signal;
 
 use super::request::Request;
 use std::ops::BitAnd;
@@ -58,7 +61,7 @@ impl Default for PrivacyPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consent {
     /// User ids, a key made of them, user-level caps and the like may be used, logged and learnt from: `ids` and
-    /// `basic_ads`.
+    /// `basic_ads`. Without it the IP address is that of the network alone.
     pub personal_data: bool,
     /// What is stored of the user may be looked up and used: `personal_data` and `profile`.
     pub profile_use: bool,
@@ -68,48 +71,15 @@ pub struct Consent {
     pub profile: bool,
     pub research: bool,
     pub precise_location: bool,
-    /// COPPA: on top of that, only creatives that suit children, and a truncated IP address.
+    /// COPPA: on top of that, only creatives that suit children.
     pub child_directed: bool,
     /// The first signal, in the order of [`Signal`], that switched personal data off; while it is on, the first that
     /// restricted anything.
     pub decided_by: Signal,
 }
 
-/// What decided, the furthest-reaching first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Signal {
-    /// `regs.coppa`.
-    Coppa,
-    /// `regs.gdpr`, or a TC string beside an unknown `regs.gdpr`: nobody sends one where it does not apply.
-    Gdpr,
-    /// `regs.us_privacy` says opted out of sale, or is no such string.
-    UsPrivacy,
-    /// A section of `regs.gpp` that `regs.gpp_sid` puts in force, or a GPP string without saying which are.
-    Gpp,
-    /// `device.lmt`.
-    Lmt,
-    /// `device.dnt`.
-    Dnt,
-    /// Nothing restricts.
-    Nothing,
-}
-
-impl Signal {
-    /// For logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Signal::Coppa => "coppa",
-            Signal::Gdpr => "gdpr",
-            Signal::UsPrivacy => "us_privacy",
-            Signal::Gpp => "gpp",
-            Signal::Lmt => "lmt",
-            Signal::Dnt => "dnt",
-            Signal::Nothing => "nothing",
-        }
-    }
-}
-
 impl Consent {
+    /// From the signals of the request alone.
     pub fn decide(request: &Request<'_>, policy: &PrivacyPolicy) -> Consent {
         let mut left = Uses::ALL;
         let (mut switched_off, mut restricted) = (None, None);
@@ -126,6 +96,41 @@ impl Consent {
                 break;
             }
         }
+        let decided_by = switched_off.or(restricted).unwrap_or(Signal::Nothing);
+        Consent::of(left, request.regs.coppa, decided_by)
+    }
+
+    /// Whether an opt-out would take anything away. Where it would not, no id is looked at, not even to find one.
+    pub fn asks_for_opt_out(self) -> bool {
+        !Uses::OPTED_OUT.holds(self.uses())
+    }
+
+    /// What is left for somebody who opted out with us.
+    pub fn opt_out(self) -> Consent {
+        let decided_by = if self.personal_data || self.decided_by == Signal::Nothing {
+            Signal::OptOut
+        } else {
+            self.decided_by
+        };
+        Consent::of(self.uses() & Uses::OPTED_OUT, self.child_directed, decided_by)
+    }
+
+    /// For tokens and records: bits 0-5 the uses in the order of their fields, 6 child-directed, 8-11 the signal.
+    pub fn to_bits(self) -> u16 {
+        u16::from(self.uses().0) | u16::from(self.child_directed) << 6 | (self.decided_by as u16) << 8
+    }
+
+    /// `None` where the bits name no signal that there is.
+    pub fn from_bits(bits: u16) -> Option<Consent> {
+        let signal = Signal::ALL.get(usize::from(bits >> 8))?;
+        Some(Consent::of(
+            Uses(bits as u8 & Uses::ALL.0),
+            bits & 1 << 6 != 0,
+            *signal,
+        ))
+    }
+
+    fn of(left: Uses, child_directed: bool, decided_by: Signal) -> Consent {
         Consent {
             personal_data: left.holds(Uses::PERSONAL_DATA),
             profile_use: left.holds(Uses::PERSONAL_DATA) && left.holds(Uses::PROFILE),
@@ -135,9 +140,23 @@ impl Consent {
             profile: left.holds(Uses::PROFILE),
             research: left.holds(Uses::RESEARCH),
             precise_location: left.holds(Uses::PRECISE_LOCATION),
-            child_directed: request.regs.coppa,
-            decided_by: switched_off.or(restricted).unwrap_or(Signal::Nothing),
+            child_directed,
+            decided_by,
         }
+    }
+
+    fn uses(self) -> Uses {
+        [
+            (self.ids, Uses::IDS),
+            (self.basic_ads, Uses::BASIC_ADS),
+            (self.measurement, Uses::MEASUREMENT),
+            (self.profile, Uses::PROFILE),
+            (self.research, Uses::RESEARCH),
+            (self.precise_location, Uses::PRECISE_LOCATION),
+        ]
+        .into_iter()
+        .filter(|(held, _)| *held)
+        .fold(Uses::NONE, |all, (_, uses)| Uses(all.0 | uses.0))
     }
 }
 
@@ -234,7 +253,21 @@ pub fn user_ids<'r, 'a>(
         .take(if consent.personal_data { usize::MAX } else { 0 })
 }
 
-/// Every signal that can restrict, in the order of [`Signal`].
+/// Every id that names the user, used or not: whoever opted out under any of them has opted out.
+pub fn every_id<'r, 'a>(request: &'r Request<'a>) -> impl Iterator<Item = UserId<'a>> + 'r {
+    let own = |source, id: Option<&'a str>| id.map(|id| UserId { source, id });
+    let eids = request.eids().iter().map(|eid| UserId {
+        source: UserIdSource::Eid(eid.source),
+        id: eid.id,
+    });
+    own(UserIdSource::BuyerUid, request.user.buyer_uid)
+        .into_iter()
+        .chain(own(UserIdSource::Ifa, request.device.ifa))
+        .chain(own(UserIdSource::Exchange, request.user.id))
+        .chain(eids)
+}
+
+/// Every signal of a request that can restrict, in the order of [`Signal`].
 const RESTRICTING: [Signal; 6] = [
     Signal::Coppa,
     Signal::Gdpr,
@@ -255,7 +288,8 @@ fn allowed(signal: Signal, request: &Request<'_>, policy: &PrivacyPolicy) -> Use
         Signal::Gpp => by_gpp(request, policy),
         Signal::Lmt => unless(device.lmt, Uses::OPTED_OUT),
         Signal::Dnt => unless(device.dnt && policy.honour_dnt, Uses::OPTED_OUT),
-        Signal::Nothing => Uses::ALL,
+        // What the request says; the list is asked later, by `Consent::opt_out`.
+        Signal::OptOut | Signal::Nothing => Uses::ALL,
     }
 }
 

@@ -5,7 +5,7 @@ use super::version::Version;
 use crate::openrtb::request::{ChannelKind, Geo, Imp, Request, Size};
 use crate::store::profiles::Profile;
 use crate::units::{HourOfWeek, Timestamp};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest host name (RFC 1035, section 2.3.4); longer text is no domain and is not looked up label by label.
 const DOMAIN_BYTES_MAX: usize = 253;
@@ -30,6 +30,8 @@ pub struct Opportunity<'a> {
     pub os_version: Option<Version>,
     /// IPv4 addresses within IPv6 are IPv4.
     pub ip: Option<IpAddr>,
+    /// The page or app is directed to children (COPPA), so the user is taken for one.
+    pub child_directed: bool,
 }
 
 /// Where the user is: `device.geo` where that says anything, else `user.geo`. The two are never mixed.
@@ -62,6 +64,7 @@ impl<'a> Opportunity<'a> {
             domain: site_domain(request),
             os_version: request.device.osv.and_then(Version::parse),
             ip: request.device.ip.map(|ip| ip.to_canonical()),
+            child_directed: request.regs.coppa,
         }
     }
 
@@ -69,6 +72,15 @@ impl<'a> Opportunity<'a> {
     pub fn with_precise_location(mut self, allowed: bool) -> Opportunity<'a> {
         if !allowed {
             self.place.point = None;
+        }
+        self
+    }
+
+    /// With the address of the network alone where the exact one may not be used: the last 8 bits of IPv4 and the last 80 of
+    /// IPv6 are 0.
+    pub fn with_exact_address(mut self, allowed: bool) -> Opportunity<'a> {
+        if !allowed {
+            self.ip = self.ip.map(network_of);
         }
         self
     }
@@ -240,6 +252,13 @@ fn host(url: &str) -> Option<&str> {
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?;
     host.split(':').next()
+}
+
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & !0xff).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 80 << 80).into(),
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ impl Policy {
     /// The position of the first rule that forbids this creative here, in [`Policy::rules`].
     ///
     /// A rule holds when the ad has one of its categories and one of its attributes (where it names any), its `when`
-    /// matches, and the user is below its age, or of unknown age where the rule says that counts too.
+    /// matches, and the user is below its age, or of unknown age where the rule says that counts too. Where the request is directed
+    /// to children, the user is one.
     pub fn forbids(
         &self,
         creative: &Creative,
@@ -39,7 +40,7 @@ impl Policy {
             .map(|&rule| rule as usize)
             .find(|&rule| {
                 let rule = &self.rules[rule];
-                is_young(rule, profile, now)
+                is_young(rule, opportunity, profile, now)
                     && targeting_mismatch(&rule.when, opportunity, profile, now).is_none()
             })
     }
@@ -68,8 +69,18 @@ fn has_attribute(rule: &PolicyRule, ad: &definition::Creative) -> bool {
     rule.attributes.is_empty() || rule.attributes.iter().any(|named| ad.attributes.contains(named))
 }
 
-fn is_young(rule: &PolicyRule, profile: Option<&Profile>, now: Timestamp) -> bool {
-    let age = || profile.and_then(|profile| profile.age(now));
+/// Whom COPPA protects is below 13.
+const CHILD_AGE_MAX: u8 = 12;
+
+fn is_young(rule: &PolicyRule, opportunity: &Opportunity, profile: Option<&Profile>, now: Timestamp) -> bool {
+    let age = || {
+        let of_profile = || profile.and_then(|profile| profile.age(now));
+        if opportunity.child_directed {
+            Some(CHILD_AGE_MAX)
+        } else {
+            of_profile()
+        }
+    };
     rule.below_age
         .is_none_or(|limit| age().map_or(rule.unknown_age_matches, |age| age < limit))
 }

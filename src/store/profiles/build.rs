@@ -15,10 +15,11 @@ use super::record::{Dictionary, Record, check_keys};
 use super::report::BuildReport;
 use super::scratch::Scratch;
 use super::sort::Sorter;
-use crate::units::UserKeySecret;
+use crate::units::{UserKey, UserKeySecret};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct BuildOptions {
     pub strict: bool,
     /// Keys sorted at once.
     pub sorted_in_memory: usize,
+    /// A record with any such key does not get into the store: its person opted out.
+    pub leave_out: Arc<dyn Fn(UserKey) -> bool + Send + Sync>,
 }
 
 impl BuildOptions {
@@ -42,6 +45,7 @@ impl BuildOptions {
             source: 0,
             strict: false,
             sorted_in_memory: Self::SORTED_IN_MEMORY,
+            leave_out: Arc::new(|_| false),
         }
     }
 }
@@ -55,12 +59,19 @@ pub fn build(
 ) -> Result<BuildReport, Error> {
     let mut builder = Builder::new(output, options.source, options.sorted_in_memory)?;
     let mut reports = Vec::new();
+    let mut left_out = 0;
     for path in inputs {
         let report = read_input(
             path,
             &options.secret,
             &mut |progress| on_progress(path, progress),
-            &mut |record| builder.push(&record),
+            &mut |record| {
+                if record.keys.iter().any(|key| (options.leave_out)(*key)) {
+                    left_out += 1;
+                    return Ok(());
+                }
+                builder.push(&record)
+            },
         )?;
         reports.push(report);
     }
@@ -76,6 +87,7 @@ pub fn build(
     let report = builder.finish()?;
     Ok(BuildReport {
         inputs: reports,
+        left_out,
         ..report
     })
 }

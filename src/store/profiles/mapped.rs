@@ -42,6 +42,24 @@ impl MappedProfiles {
             .profile(self.section(2)?)
     }
 
+    pub fn keys_beside(&self, key: UserKey) -> Vec<UserKey> {
+        let buckets: &[Bucket] = self.section(0).unwrap_or_default();
+        let Some(row) = find(buckets, self.homes, key.0) else {
+            return Vec::new();
+        };
+        let entries = buckets.iter().flat_map(|bucket| {
+            bucket
+                .keys
+                .iter()
+                .zip(&bucket.rows)
+                .take(usize::from(bucket.used))
+        });
+        entries
+            .filter(|(_, of)| **of == row)
+            .map(|(key, _)| UserKey(*key))
+            .collect()
+    }
+
     pub fn summary(&self) -> Summary {
         Summary {
             users: self.header.users,

@@ -90,6 +90,15 @@ impl Profiles {
         }
     }
 
+    /// All keys that lead to the profile of `key`, itself among them; none where there is no profile. Goes through the whole
+    /// index, 64 bytes for 2.75 keys.
+    pub fn keys_beside(&self, key: UserKey) -> Vec<UserKey> {
+        match self {
+            Profiles::Mapped(mapped) => mapped.keys_beside(key),
+            Profiles::Ram(ram) => ram.keys_beside(key),
+        }
+    }
+
     /// What the builder's caller said that the file was made from; 0 in memory.
     pub fn source(&self) -> u64 {
         self.summary().source

@@ -48,6 +48,14 @@ impl RamProfiles {
         self.rows[*self.index.get(&key.0)?].profile(&self.tags)
     }
 
+    pub fn keys_beside(&self, key: UserKey) -> Vec<UserKey> {
+        let Some(row) = self.index.get(&key.0) else {
+            return Vec::new();
+        };
+        let entries = self.index.iter().filter(|(_, of)| *of == row);
+        entries.map(|(key, _)| UserKey(*key)).collect()
+    }
+
     pub fn summary(&self) -> Summary {
         let live: HashSet<usize> = self.index.values().copied().collect();
         Summary {

@@ -15,5 +15,7 @@ pub struct BuildReport {
     pub duplicate_keys: u64,
     /// Records of which every key went to a later record; they are not in the store.
     pub replaced_users: u64,
+    /// Records of people who opted out; they are not in the store.
+    pub left_out: u64,
     pub inputs: Vec<InputReport>,
 }
