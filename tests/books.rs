@@ -25,6 +25,7 @@ use std::sync::Arc;
 /// 2026-03-02T12:00:00Z.
 const T0: Timestamp = Timestamp(1_772_452_800_000);
 const EXP_MS: i64 = 300_000;
+const WIN_HOLD_MS: i64 = 60_000;
 const USER: UserKey = UserKey(77);
 const CREATIVE_RULE: (u16, u32) = (3, 86_400);
 
@@ -111,6 +112,7 @@ fn token(number: u64) -> Token {
         lease: 0,
         budget_day: 20_514,
         bid_time: T0,
+        win_hold_end: Timestamp(T0.0 + WIN_HOLD_MS),
         hold_end: Timestamp(T0.0 + EXP_MS),
         exchange: ObjectId::of("demo"),
         imp: ImpRef::of(0, "1"),

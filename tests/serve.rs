@@ -12,6 +12,8 @@ mod caps;
 mod command_line;
 #[path = "serve/configuration.rs"]
 mod configuration;
+#[path = "serve/crash.rs"]
+mod crash;
 #[path = "serve/crowd.rs"]
 mod crowd;
 #[path = "serve/drain.rs"]

@@ -57,8 +57,8 @@ prop_compose! {
 
 prop_compose! {
     fn any_token()(
-        (bid, lease, budget_day, time, hold) in
-            (bid(), any::<u32>(), any::<u16>(), 0i64..1 << 48, 0i64..=i64::from(u32::MAX)),
+        (bid, lease, budget_day, time, win_hold_s, hold) in
+            (bid(), any::<u32>(), any::<u16>(), 0i64..1 << 48, any::<u16>(), 0i64..=i64::from(u32::MAX)),
         (exchange, index, hash, format) in (object(), any::<u8>(), any::<u32>(), format()),
         (line_item_account, campaign_account) in (any::<u64>(), any::<u64>()),
         (line_item, campaign, advertiser, creative) in (object(), object(), object(), object()),
@@ -73,6 +73,7 @@ prop_compose! {
             lease,
             budget_day,
             bid_time: Timestamp(time),
+            win_hold_end: Timestamp(time + 1000 * i64::from(win_hold_s)),
             hold_end: Timestamp(time + hold),
             exchange,
             imp: ImpRef { index, hash },
@@ -110,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn a_token_with_any_bit_flipped_is_refused(token in any_token(), bit in 0usize..154 * 8) {
+    fn a_token_with_any_bit_flipped_is_refused(token in any_token(), bit in 0usize..158 * 8) {
         let sealer = Sealer::new(&[key(1)]);
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed(&sealer, &token)).unwrap();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -142,6 +143,7 @@ fn token() -> Token {
         lease: 0,
         budget_day: 20_000,
         bid_time: Timestamp(1_728_000_000_000),
+        win_hold_end: Timestamp(1_728_000_060_000),
         hold_end: Timestamp(1_728_000_300_000),
         exchange: ObjectId(1),
         imp: ImpRef::of(0, "1"),

@@ -15,7 +15,11 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 fn counter(limit: i64) -> Arc<Counter> {
-    Arc::new(Counter::new(limit))
+    leased(limit, UNLIMITED)
+}
+
+fn leased(limit: i64, granted: i64) -> Arc<Counter> {
+    Arc::new(Counter::new(limit, granted))
 }
 
 fn spawn<T: 'static>(counter: &Arc<Counter>, act: impl FnOnce(&Counter) -> T + 'static) -> JoinHandle<T> {
@@ -65,7 +69,7 @@ fn two_reservers_and_a_settler_keep_the_limit_and_lose_nothing() {
 #[test]
 fn a_reservation_over_two_limits_is_given_back_where_the_second_refuses() {
     loom::model(|| {
-        let limits = Arc::new((Counter::new(10), Counter::new(5)));
+        let limits = Arc::new((Counter::new(10, UNLIMITED), Counter::new(5, UNLIMITED)));
         let threads = [4, 3].map(|amount| {
             let limits = limits.clone();
             thread::spawn(move || {
@@ -120,5 +124,66 @@ fn a_reader_never_sees_a_booking_whose_money_is_not_committed() {
         writer.join().unwrap();
         let end = budget.read();
         assert_eq!((end.spent, end.late, end.reserved), (4, 3, 0));
+    });
+}
+
+/// The lease thread makes a lease smaller while two workers take: what it is told covers all that they got.
+#[test]
+fn a_lease_made_smaller_covers_whatever_was_taken_and_whatever_still_is() {
+    loom::model(|| {
+        let budget = leased(100, 10);
+        let takers = [4, 5].map(|amount| spawn(&budget, move |budget| budget.try_take(amount)));
+        let recorded = budget.lower(5);
+        let taken: i64 = [4, 5]
+            .into_iter()
+            .zip(takers)
+            .filter_map(|(amount, taker)| taker.join().unwrap().then_some(amount))
+            .sum();
+        let end = budget.read();
+        assert_eq!(end.reserved, taken);
+        assert!(taken <= recorded, "{taken} of {recorded}");
+    });
+}
+
+#[test]
+fn a_lease_made_larger_is_taken_up_and_never_exceeded() {
+    loom::model(|| {
+        let budget = leased(100, 0);
+        let takers = [4, 5].map(|amount| spawn(&budget, move |budget| budget.try_take(amount)));
+        budget.raise(6);
+        let taken: Vec<bool> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+        assert!(taken != [true, true]);
+        assert!(budget.read().reserved <= 6);
+        assert!(taken.contains(&true) || budget.try_take(6));
+    });
+}
+
+/// A limit comes while a worker takes without one: the take is known to whoever brought the limit, or it is taken back.
+#[test]
+fn a_limit_that_comes_counts_what_was_taken_without_one() {
+    loom::model(|| {
+        let budget = leased(UNLIMITED, 0);
+        let taker = spawn(&budget, |budget| budget.try_take(7));
+        budget.set_limit(10);
+        let known = budget.committed();
+        let taken = taker.join().unwrap();
+        assert_eq!(budget.read().reserved, if taken { 7 } else { 0 });
+        assert!(!taken || known == 7, "{known}");
+    });
+}
+
+#[test]
+fn a_quarantine_is_adopted_or_freed_and_never_both() {
+    loom::model(|| {
+        let budget = leased(10, 10);
+        budget.quarantine(8);
+        let taker = spawn(&budget, |budget| budget.try_take(4));
+        assert!(budget.can_adopt(5));
+        budget.adopt(5);
+        let freed = budget.end_quarantine();
+        let taken = if taker.join().unwrap() { 4 } else { 0 };
+        let end = budget.read();
+        assert_eq!(freed, 3);
+        assert_eq!((end.reserved, end.quarantined, end.free), (5 + taken, 0, 5 - taken));
     });
 }

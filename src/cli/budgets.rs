@@ -5,13 +5,15 @@ use anyhow::Context;
 use serde_json::Value;
 use std::process::ExitCode;
 
-const COLUMNS: [(&str, usize); 8] = [
+const COLUMNS: [(&str, usize); 10] = [
     ("", 34),
     ("day limit", 12),
     ("spent", 12),
     ("reserved", 12),
     ("late", 10),
     ("free", 12),
+    ("leased", 10),
+    ("set aside", 10),
     ("pace", 6),
     ("win rate", 8),
 ];
@@ -54,10 +56,29 @@ fn table(report: &Value) -> String {
     if report["books_open"] == Value::Bool(false) {
         lines.push("standing by: another process holds the books, this one does not bid".to_owned());
     }
+    lines.extend(list(&report["holds"]).iter().map(hold));
+    if let Some(until) = report["leases"]["quarantined_until_ms"].as_i64() {
+        let left_s = (until - report["at_ms"].as_i64().unwrap_or(until)).max(0) / 1000;
+        lines.push(format!(
+            "set aside: an earlier process ended without giving its leases back; what its open bids do not use is free in {left_s} s"
+        ));
+    }
     lines.join("\n")
 }
 
-fn money_row(name: String, object: &Value, currency: &str) -> [String; 8] {
+fn hold(hold: &Value) -> String {
+    let (exchange, format) = (text(&hold["exchange"]), text(&hold["format"]));
+    let (samples, p999_ms) = (&hold["samples"], &hold["p999_ms"]);
+    let held = match hold["hold_s"].as_u64() {
+        Some(hold_s) => format!("{hold_s} s, learnt"),
+        None => format!("{} s, as configured", hold["configured_s"]),
+    };
+    format!(
+        "money is held {held} until a win is known: {exchange} {format}, 99.9 % within {p999_ms} ms of {samples} wins"
+    )
+}
+
+fn money_row(name: String, object: &Value, currency: &str) -> [String; 10] {
     let day = &object["money"]["day"];
     let limit = day["limit"]
         .as_str()
@@ -74,12 +95,14 @@ fn money_row(name: String, object: &Value, currency: &str) -> [String; 8] {
         text(&day["reserved"]),
         text(&day["late"]),
         text(&day["free"]),
+        text(&object["money"]["leased"]),
+        text(&object["money"]["quarantined"]),
         number(&object["money"]["pace"]),
         number(&object["win_rate"]),
     ]
 }
 
-fn row(cells: &[String; 8]) -> String {
+fn row(cells: &[String; 10]) -> String {
     let padded = cells
         .iter()
         .zip(COLUMNS)

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod explain;
 mod model;
+mod nodes;
 mod privacy;
 mod serve;
 mod store;
@@ -52,6 +53,12 @@ enum Command {
     /// Show every campaign and line item with its money, as a running bidder has it.
     #[command(after_help = "Example: outbid budgets --admin 127.0.0.1:8081 --json")]
     Budgets(BudgetsArguments),
+    /// Show the nodes that share budgets, or say that one will not come back.
+    ///
+    /// A node that went without giving its leases back holds them until it is started again, or is declared dead: then
+    /// they stay charged in full.
+    #[command(after_help = "Example: outbid nodes declare-dead 3")]
+    Nodes(NodesArguments),
     /// Show why a running bidder answers a request as it does: for every line item the step at which it fell out, or
     /// its score, what moved it most, price and floor.
     #[command(after_help = "Example: outbid explain request.json --exchange demo")]
@@ -209,6 +216,27 @@ struct PrivacyArguments {
 }
 
 #[derive(Args)]
+struct NodesArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<NodesCommand>,
+}
+
+#[derive(Subcommand)]
+enum NodesCommand {
+    /// Charge in full what a node has on record. There is no way back: it must be gone for good.
+    #[command(after_help = "Example: outbid nodes declare-dead 3")]
+    DeclareDead {
+        /// `node` of its outbid.toml.
+        node: u16,
+    },
+}
+
+#[derive(Args)]
 struct ExplainArguments {
     #[command(flatten)]
     folder: ConfigFolder,
@@ -296,6 +324,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Store(StoreCommand::Build(arguments)) => store::build(&arguments),
         Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
+        Command::Nodes(arguments) => nodes::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(command) => privacy::run(&command),

@@ -31,7 +31,7 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     demo::ensure_population(&loaded.profiles, &keys.user)?;
 
     let live = Arc::new(Live::new(
-        Arc::new(Budgets::new(loaded.settings.limits.open_bids)),
+        Arc::new(Budgets::leased(loaded.settings.limits.open_bids)),
         Arc::new(Caps::new(loaded.settings.limits.capped_users)),
     ));
     let settings = loaded.settings.clone();

@@ -138,6 +138,7 @@ fn exchange(exchange: &Exchange) -> Value {
         },
         "qps_max": exchange.qps_max,
         "win_hold_s": exchange.win_hold_s,
+        "learn_win_hold": exchange.learn_win_hold,
         "price_encoding": match exchange.price_codec {
             PriceCodec::Plain => "plain",
             PriceCodec::Base64 => "base64",

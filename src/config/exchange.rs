@@ -33,6 +33,7 @@ pub(super) const KEYS: &[&str] = &[
     "approval",
     "exp",
     "win_hold",
+    "learn_win_hold",
     "supply",
 ];
 
@@ -120,6 +121,7 @@ pub(super) fn read(
         exp_interstitial_s: expiry("interstitial", 1800),
         exp_dooh_s: expiry("dooh", 7200),
         win_hold_s: table.read("win_hold", 60, |n| seconds(n, 1)),
+        learn_win_hold: table.read("learn_win_hold", true, Node::boolean),
     }
 }
 

@@ -286,6 +286,7 @@ mod tests {
             settings::LIMIT_KEYS,
             settings::PROFILE_KEYS,
             settings::PRIVACY_KEYS,
+            settings::BUDGET_KEYS,
             models::KEYS,
             rates::KEYS,
             policy::RULE_KEYS,

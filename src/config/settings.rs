@@ -5,6 +5,7 @@ use super::files::{Folder, check_secret};
 use super::problem::Report;
 use super::quantity;
 use crate::openrtb::privacy::PrivacyPolicy;
+use crate::pacing::lease::SharedSettings;
 use crate::server::{Limits, Settings};
 use crate::units::Currency;
 use jiff::tz::TimeZone;
@@ -29,6 +30,7 @@ pub(super) const KEYS: &[&str] = &[
     "limits",
     "profiles",
     "privacy",
+    "budgets",
 ];
 
 pub(super) const LIMIT_KEYS: &[&str] = &[
@@ -48,6 +50,15 @@ pub(super) const LIMIT_KEYS: &[&str] = &[
 ];
 
 pub(super) const PROFILE_KEYS: &[&str] = &["path", "demo_users"];
+
+pub(super) const BUDGET_KEYS: &[&str] = &[
+    "authority",
+    "redis",
+    "password_file",
+    "timeout",
+    "replicas",
+    "durability",
+];
 
 pub(super) const PRIVACY_KEYS: &[&str] = &["gvl_id", "honour_dnt"];
 
@@ -97,6 +108,7 @@ pub(super) fn read(
         workers: table.read("workers", 0, |n| n.integer(0..=1024)),
         node: table.read("node", 1, |n| n.integer(0..=i64::from(u16::MAX))),
         data: table.read("data", PathBuf::from("data"), |n| n.name().map(PathBuf::from)),
+        shared: shared(&table, folder),
         limits: limits(&table),
         drain_notice: table.read("drain_notice", Duration::from_secs(2), |n| {
             quantity::duration(n, Duration::ZERO..=Duration::from_secs(60))
@@ -201,6 +213,51 @@ fn privacy(server: &Table<'_>) -> PrivacyPolicy {
         gvl_id: table.maybe("gvl_id", |n| n.integer(1..=i64::from(u16::MAX))),
         honour_dnt: table.read("honour_dnt", true, Node::boolean),
     }
+}
+
+/// `None` where the node has its budgets to itself.
+fn shared(server: &Table<'_>, folder: &Folder) -> Option<SharedSettings> {
+    let table = server.table("budgets", BUDGET_KEYS)?;
+    let is_shared = table.read("authority", false, |n| {
+        n.choice(&[("local", false), ("redis", true)])
+    });
+    if !is_shared {
+        for key in &BUDGET_KEYS[1..] {
+            if let Some(node) = table.get(key) {
+                node.problem(
+                    format!("`{key}` is for budgets that several nodes share"),
+                    "write `authority = \"redis\"`, or take it out",
+                );
+            }
+        }
+        return None;
+    }
+    let url = table.need("redis", "redis = \"redis://10.0.0.5:6379/0\"")?;
+    let text = url.text()?;
+    let password = table.get("password_file").and_then(|node| {
+        let secret = folder.secret(node.text()?);
+        secret
+            .map_err(|what| node.problem(what, "keep one line of random text there, 16 characters or more"))
+            .ok()
+    });
+    let shared = SharedSettings {
+        url: text.to_owned(),
+        password,
+        timeout: table.read("timeout", Duration::from_millis(50), |n| {
+            quantity::duration(n, Duration::from_millis(1)..=Duration::from_secs(10))
+        }),
+        replicas: table.read("replicas", 0, |n| n.integer(0..=100)),
+        may_lose: table.read("durability", false, |n| {
+            n.choice(&[("strict", false), ("may-lose", true)])
+        }),
+    };
+    if shared.address().is_none() {
+        url.problem(
+            format!("`{text}` is no address of a Redis server"),
+            "write `redis://host:port/number`; a password stands in `password_file`",
+        );
+    }
+    Some(shared)
 }
 
 fn limits(server: &Table<'_>) -> Limits {

@@ -65,6 +65,18 @@ pub enum Fit {
     Native(NativeFit),
 }
 
+impl Fit {
+    /// `bid.mtype` of OpenRTB 2.6, section 4.2.3.
+    pub fn mtype(&self) -> u8 {
+        match self {
+            Fit::Banner(_) => 1,
+            Fit::Video(_) => 2,
+            Fit::Audio(_) => 3,
+            Fit::Native(_) => 4,
+        }
+    }
+}
+
 impl Template {
     pub fn banner(spec: BannerSpec) -> Template {
         Template::Banner(BannerTemplate::compile(spec))

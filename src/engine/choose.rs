@@ -4,6 +4,7 @@ use super::beside::Beside;
 use super::scratch::{Bid, Candidate, Floor, Funnel};
 use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn, pod, road_block};
 use crate::openrtb::request::Request;
+use crate::pacing::Budgets;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
 use crate::units::{BidId, Cpm, Nanos, Timestamp, UserKey};
@@ -170,7 +171,7 @@ impl Table<'_, '_, '_, '_> {
             user,
             now,
         } = self.beside;
-        let mut bid = offer(request, exchange, self.terms, candidate, self.turn);
+        let mut bid = offer(request, exchange, &live.budgets, self.terms, candidate, self.turn);
         bid.group = group;
         if !request.test {
             let of_same = |other: &&Bid| other.candidate.line_item == candidate.line_item;
@@ -184,6 +185,7 @@ impl Table<'_, '_, '_, '_> {
 fn offer(
     request: &Request,
     exchange: &ExchangeTerms,
+    budgets: &Budgets,
     terms: Terms,
     candidate: &Candidate,
     turn: &mut Turn,
@@ -191,6 +193,11 @@ fn offer(
     let imp = &request.imps[usize::from(candidate.imp)];
     let exp_s = exchange.expiry_s(request, imp, &candidate.fit, turn.now);
     let price = wire_price(terms, candidate);
+    // The token has room for 18 hours.
+    let hold_s = exp_s
+        .min(exchange.win_hold_s(candidate.fit.mtype()))
+        .min(budgets.hold_max_s())
+        .min(u16::MAX.into());
     Bid {
         id: (turn.next_id)(),
         candidate: *candidate,
@@ -202,7 +209,8 @@ fn offer(
             one.for_impressions(imp.qty_micros.unwrap_or(Nanos::ONE_IMPRESSION_MICROS))
         },
         exp_s,
-        hold_until: turn.now + Duration::from_secs(u64::from(exp_s.min(exchange.settings.win_hold_s))),
+        hold_until: turn.now + Duration::from_secs(u64::from(hold_s)),
+        lease: budgets.lease(),
         group: None,
     }
 }

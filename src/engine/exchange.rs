@@ -4,6 +4,7 @@ use super::audience::showing_time;
 use super::{QpsWindow, Snapshot, Terms};
 use crate::creative::Fit;
 use crate::openrtb::request::{ChannelKind, Imp, Request};
+use crate::pacing::ExchangeHolds;
 use crate::store::exchange::Exchange;
 use crate::telemetry::Reason;
 use crate::units::{Currency, Timestamp};
@@ -16,16 +17,28 @@ pub struct ExchangeTerms {
     /// The namespace of its own user ids: `exchange:NAME`.
     pub user_namespace: String,
     pub qps: Arc<QpsWindow>,
+    pub holds: Arc<ExchangeHolds>,
 }
 
 impl ExchangeTerms {
-    pub fn new(settings: Exchange, qps: Arc<QpsWindow>) -> ExchangeTerms {
+    pub fn new(settings: Exchange, qps: Arc<QpsWindow>, holds: Arc<ExchangeHolds>) -> ExchangeTerms {
         let user_namespace = format!("exchange:{}", settings.name);
         ExchangeTerms {
             settings,
             user_namespace,
             qps,
+            holds,
         }
+    }
+
+    /// Seconds to hold money for a bid of this `bid.mtype` while no win is known.
+    pub(super) fn win_hold_s(&self, format: u8) -> u32 {
+        let learnt = self
+            .settings
+            .learn_win_hold
+            .then(|| self.holds.hold_s(format))
+            .flatten();
+        learnt.unwrap_or(self.settings.win_hold_s)
     }
 
     /// Whether we may answer this request at all, and in which currency.

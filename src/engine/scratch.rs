@@ -169,9 +169,12 @@ pub struct Bid {
     pub reserved: Nanos,
     /// Seconds that the bid stays valid.
     pub exp_s: u32,
+    /// While no win is known.
     pub hold_until: Timestamp,
     /// The line item whose bids of this response are won together or not at all (`seatbid.group`).
     pub group: Option<u32>,
+    /// That its money is from.
+    pub lease: u32,
 }
 
 /// The lowest price that may be bid.

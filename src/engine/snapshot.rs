@@ -100,9 +100,12 @@ impl Snapshot {
         let zones = zones(&campaigns)?;
         let ready = ready_all(&campaigns, &zones, &parts.model, live, now);
         live.caps.set_rules(ready.iter().flat_map(Ready::cap_rules));
+        let hold_s = parts.exchanges.iter().map(|exchange| exchange.win_hold_s).max();
+        live.budgets.want_hold(hold_s.unwrap_or(0));
         let exchanges = parts.exchanges.into_iter().map(|exchange| {
             let qps = live.qps(&exchange.name);
-            (exchange.name.clone(), ExchangeTerms::new(exchange, qps))
+            let holds = live.budgets.hold_times().of(exchange.id);
+            (exchange.name.clone(), ExchangeTerms::new(exchange, qps, holds))
         });
         Ok(Snapshot {
             exchanges: exchanges.collect(),

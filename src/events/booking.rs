@@ -26,7 +26,7 @@ pub struct Record {
 pub struct Verdict {
     /// Set on the one event that books the bid: what it costs, in the accounting currency.
     pub booked: Option<Nanos>,
-    /// There was a hold when it was booked.
+    /// There was a hold when it was booked, or when its win became known. As decided: by what the books know there should be.
     pub held: bool,
     pub flags: Flags,
     /// The price as sent, per thousand, in the currency that was sent with it.
@@ -65,7 +65,10 @@ impl Flags {
     /// Stands for another number of impressions than one.
     pub const MULTIPLIED: Flags = Flags(1024);
 
-    pub const NAMES: [(Flags, &'static str); 11] = [
+    /// The bid belongs to a node that was declared dead: its lease is charged in full already.
+    pub const OF_DEAD: Flags = Flags(2048);
+
+    pub const NAMES: [(Flags, &'static str); 12] = [
         (Flags::DUPLICATE, "duplicate"),
         (Flags::TEST, "test"),
         (Flags::AUDIT, "audit"),
@@ -77,6 +80,7 @@ impl Flags {
         (Flags::CONTRADICTION, "contradiction"),
         (Flags::UNKNOWN_ORDER, "unknown_order"),
         (Flags::MULTIPLIED, "multiplied"),
+        (Flags::OF_DEAD, "of_dead"),
     ];
 
     /// Whether all of `other` is set.
@@ -92,8 +96,12 @@ impl Flags {
 impl Verdict {
     /// Whether the event is one that reports and training count.
     pub fn counts(&self) -> bool {
-        const FREE: u32 =
-            Flags::DUPLICATE.0 | Flags::TEST.0 | Flags::AUDIT.0 | Flags::TOO_LATE.0 | Flags::UNKNOWN_ORDER.0;
+        const FREE: u32 = Flags::DUPLICATE.0
+            | Flags::TEST.0
+            | Flags::AUDIT.0
+            | Flags::TOO_LATE.0
+            | Flags::UNKNOWN_ORDER.0
+            | Flags::OF_DEAD.0;
         self.flags.0 & FREE == 0
     }
 }
@@ -301,6 +309,7 @@ fn write_token(token: &Token) -> proto::BidRef {
         arms: token.arms,
         consent: token.consent.map(|consent| consent.to_bits().into()),
         profile_used: token.profile_used,
+        win_hold_s: u32::try_from(token.win_hold_end.since(token.bid_time) / 1000).unwrap_or(0),
     }
 }
 
@@ -312,6 +321,11 @@ fn read_token(about: &proto::BidRef) -> Result<Token, BadRecord> {
         lease: about.lease,
         budget_day: u16::try_from(about.budget_day).map_err(|_| BadRecord::Field("about.budget_day"))?,
         bid_time: Timestamp(about.bid_time_ms),
+        win_hold_end: Timestamp(
+            about
+                .bid_time_ms
+                .saturating_add(1000 * i64::from(about.win_hold_s)),
+        ),
         hold_end: Timestamp(about.hold_end_ms),
         exchange: ObjectId(about.exchange),
         imp: ImpRef {

@@ -199,8 +199,30 @@ impl Desk {
         &self,
         inbound: Inbound,
     ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
+        self.send(inbound, false)
+    }
+
+    /// [`submit`](Desk::submit) of an event whose bid belongs to a node that was declared dead. Its lease is charged in full:
+    /// the event is recorded and books nothing.
+    pub fn submit_of_dead(
+        &self,
+        inbound: Inbound,
+    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
+        self.send(inbound, true)
+    }
+
+    fn send(
+        &self,
+        inbound: Inbound,
+        of_dead: bool,
+    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Message::Inbound(Box::new(inbound), reply)) {
+        let message = Message::Inbound {
+            inbound: Box::new(inbound),
+            of_dead,
+            reply,
+        };
+        match self.queue.try_send(message) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);
@@ -237,7 +259,11 @@ impl Desk {
 type Reply = oneshot::Sender<Result<Receipt, NotBooked>>;
 
 enum Message {
-    Inbound(Box<Inbound>, Reply),
+    Inbound {
+        inbound: Box<Inbound>,
+        of_dead: bool,
+        reply: Reply,
+    },
     OptOut(Change, oneshot::Sender<Result<usize, NotBooked>>),
     Stop,
 }
@@ -286,7 +312,11 @@ impl Office {
         };
         loop {
             match message {
-                Message::Inbound(inbound, reply) => self.take(&inbound, reply)?,
+                Message::Inbound {
+                    inbound,
+                    of_dead,
+                    reply,
+                } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
                 Message::Stop => {
                     self.take_rest()?;
@@ -307,7 +337,11 @@ impl Office {
     fn take_rest(&mut self) -> Result<(), BooksError> {
         while let Ok(message) = self.queue.try_recv() {
             match message {
-                Message::Inbound(inbound, reply) => self.take(&inbound, reply)?,
+                Message::Inbound {
+                    inbound,
+                    of_dead,
+                    reply,
+                } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
                 Message::Stop => {}
             }
@@ -316,8 +350,13 @@ impl Office {
     }
 
     /// Noted at once, so that the next event of the same bid is decided with it, also within the batch.
-    fn take(&mut self, inbound: &Inbound, reply: Reply) -> Result<(), BooksError> {
-        let mut record = match self.books.decide(inbound) {
+    fn take(&mut self, inbound: &Inbound, of_dead: bool, reply: Reply) -> Result<(), BooksError> {
+        let decided = if of_dead {
+            Ok(self.books.decide_of_dead(inbound))
+        } else {
+            self.books.decide(inbound)
+        };
+        let mut record = match decided {
             Ok(record) => record,
             Err(full) => {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);

@@ -12,10 +12,12 @@
 //! | a price for another number of impressions than one | booked times that number (section 7.9.4); without one, times that of the bid |
 //! | `AUDIT`, or a bid on `test = 1` | recorded; books and counts nothing |
 //! | a win | the hold lasts until the bid's `exp` |
+//! | an event of a bid whose hold a crash made forgotten, before the end of that hold | the hold is back, from what was set aside |
 //! | a loss | the hold and the provisional cap are freed, unless the bid was won or booked |
 //! | after the hold's end | booked, flagged; the budgets put it in their late column |
 //! | so late that the bid may be forgotten | recorded, not booked |
 //! | any of these, of a user who opted out since the bid | the same for the money; recorded and counted for nobody |
+//! | about a bid of a node that was declared dead | recorded, not booked: its lease is charged in full |
 //!
 //! A loss alone is not remembered: it is the most frequent notice, and repeating it changes nothing.
 
@@ -31,7 +33,7 @@ use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Settled};
 use crate::store::exchange::BillingEvent;
-use crate::units::{Nanos, Timestamp, UserKey};
+use crate::units::{AccountId, Nanos, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -87,15 +89,38 @@ impl Books {
         })
     }
 
+    /// What `inbound` means where the owner of its bid was declared dead: nothing, as its lease is charged in full.
+    pub fn decide_of_dead(&self, inbound: &Inbound) -> Record {
+        let mut flags = free_flags(inbound);
+        flags.set(Flags::OF_DEAD);
+        Record {
+            at: inbound.at,
+            token: self.as_wanted_now(inbound.token),
+            what: inbound.what.clone(),
+            verdict: Verdict {
+                flags,
+                shown_at: inbound.shown_at,
+                ..Verdict::default()
+            },
+        }
+    }
+
     /// Remembers a record, so that what comes next is decided with it. Moves no money.
     pub fn note(&mut self, record: &Record) {
         self.memory.advance(record.at);
         let flags = record.verdict.flags;
-        let free = [Flags::TEST, Flags::AUDIT, Flags::TOO_LATE, Flags::UNKNOWN_ORDER];
+        let free = [
+            Flags::TEST,
+            Flags::AUDIT,
+            Flags::TOO_LATE,
+            Flags::UNKNOWN_ORDER,
+            Flags::OF_DEAD,
+        ];
         if free.into_iter().any(|flag| flags.has(flag)) {
             return;
         }
         let token = &record.token;
+        self.learn_hold(record);
         match &record.what {
             What::Conversion(_) if flags.has(Flags::DUPLICATE) => {}
             What::Conversion(conversion) => {
@@ -120,13 +145,28 @@ impl Books {
         }
     }
 
-    /// Fixes whether a record that books does so within a hold: the hold does not expire before the record is
-    /// durable, and a replay settles as it was settled the first time.
+    /// Fixes whether a record that books, or makes a win known, does so within a hold: the hold does not expire before the
+    /// record is durable, and a replay settles as it was settled the first time. A hold that a crash made forgotten comes back.
     pub fn pin(&self, record: &mut Record) {
-        if record.verdict.booked.is_some() {
-            let until = Timestamp(record.at.0.saturating_add(Timestamp::MS_PER_DAY));
-            record.verdict.held = self.budgets.win(record.token.bid, until);
-        }
+        let token = &record.token;
+        let until = match (record.verdict.booked, &record.what) {
+            (Some(_), _) => Timestamp(record.at.0.saturating_add(Timestamp::MS_PER_DAY)),
+            (None, What::Win) if record.verdict.counts() => token.hold_end,
+            _ => {
+                record.verdict.held = false;
+                return;
+            }
+        };
+        let reopened = |budgets: &Budgets| {
+            budgets.reopen(
+                token.bid,
+                token.lease,
+                &booking(token, &accounts(token), Nanos::ZERO),
+                until,
+            )
+        };
+        let due = record.verdict.held;
+        record.verdict.held = self.budgets.win(token.bid, until) || (due && reopened(&self.budgets));
     }
 
     /// Moves the money and counts the impression of a record that is noted and durable.
@@ -134,13 +174,8 @@ impl Books {
         let token = &record.token;
         if let Some(price) = record.verdict.booked {
             self.count_impression(record);
-            let accounts = [token.line_item_account, token.campaign_account];
-            let booking = Booking {
-                accounts: &accounts,
-                bid_at: token.bid_time,
-                reserved: token.reserved,
-                price,
-            };
+            let accounts = accounts(token);
+            let booking = booking(token, &accounts, price);
             return Some(
                 self.budgets
                     .settle_again(token.bid, &booking, record.verdict.held),
@@ -149,7 +184,12 @@ impl Books {
         let flags = record.verdict.flags;
         match record.what {
             What::Win if record.verdict.counts() => {
-                self.budgets.win(token.bid, token.hold_end);
+                let known = self.budgets.win(token.bid, token.hold_end);
+                if record.verdict.held && !known {
+                    let accounts = accounts(token);
+                    let booking = booking(token, &accounts, Nanos::ZERO);
+                    self.budgets.hold_again(token.bid, &booking, token.hold_end);
+                }
             }
             What::Loss { .. } if !flags.has(Flags::CONTRADICTION) => {
                 self.budgets.release(token.bid);
@@ -184,6 +224,7 @@ impl Books {
         self.forget_opted_out();
         let mut memory = FieldWriter::default();
         self.memory.checkpoint(&mut memory);
+        self.budgets.hold_times().checkpoint(&mut memory);
         [
             memory.finish(),
             self.budgets.checkpoint(true),
@@ -201,6 +242,10 @@ impl Books {
         let [memory, budgets, caps] = parts;
         let mut fields = FieldReader::new(memory);
         let memory = Memory::restore(limits, &mut fields)?;
+        // Absent in a checkpoint of a version that did not learn holds.
+        if !fields.is_at_end() {
+            self.budgets.hold_times().restore(&mut fields)?;
+        }
         fields.finish()?;
         self.budgets.restore(budgets, now)?;
         self.caps.restore(caps)?;
@@ -232,6 +277,24 @@ impl Books {
         token.user.filter(|user| !self.opt_outs.contains(*user))
     }
 
+    /// How long it took until the first event that needs the hold of its bid: the win, or the booking where that comes first.
+    fn learn_hold(&self, record: &Record) {
+        let token = &record.token;
+        let needs_hold = matches!(record.what, What::Win) || record.verdict.booked.is_some();
+        if !needs_hold
+            || self
+                .memory
+                .marks(token.bid)
+                .has_any(Marks(Marks::WON.0 | Marks::BOOKED.0))
+        {
+            return;
+        }
+        let holds = self.budgets.hold_times().of(token.exchange);
+        if let Some(hold_s) = holds.observe(token.format as u8, record.at.since(token.bid_time)) {
+            self.budgets.want_hold(hold_s);
+        }
+    }
+
     fn decide_notice(&self, inbound: &Inbound) -> Result<Verdict, MemoryFull> {
         let (token, what) = (&inbound.token, &inbound.what);
         let mut verdict = Verdict {
@@ -255,6 +318,7 @@ impl Books {
             return Err(MemoryFull);
         }
         let marks = self.memory.marks(token.bid);
+        verdict.held = should_be_held(inbound, marks);
         self.flag_history(inbound, marks, &mut verdict.flags);
         if is_billable(token.billing, what) && !marks.has_any(Marks::BOOKED) {
             verdict.booked = Some(amount(token, &inbound.paid, &mut verdict.flags));
@@ -310,6 +374,30 @@ impl Books {
             CapObject::of(CapLevel::Advertiser, token.advertiser),
         ];
         self.caps.count(user, &objects, token.bid, record.at);
+    }
+}
+
+/// Whether the bid's hold is neither over nor used, by what came in so far.
+fn should_be_held(inbound: &Inbound, marks: Marks) -> bool {
+    let token = &inbound.token;
+    let end = if marks.has_any(Marks::WON) {
+        token.hold_end
+    } else {
+        token.win_hold_end.min(token.hold_end)
+    };
+    inbound.at <= end && !marks.has_any(Marks(Marks::LOST.0 | Marks::BOOKED.0))
+}
+
+fn accounts(token: &Token) -> [AccountId; 2] {
+    [token.line_item_account, token.campaign_account]
+}
+
+fn booking<'a>(token: &Token, accounts: &'a [AccountId], price: Nanos) -> Booking<'a> {
+    Booking {
+        accounts,
+        bid_at: token.bid_time,
+        reserved: token.reserved,
+        price,
     }
 }
 

@@ -21,6 +21,7 @@ pub mod lock;
 pub mod log;
 pub mod memory;
 pub mod notice;
+pub mod parcel;
 pub mod postback;
 pub mod proto;
 pub mod record;

@@ -262,6 +262,8 @@ pub struct BidRef {
     /// A stored profile was found and used.
     #[prost(bool, tag = "27")]
     pub profile_used: bool,
+    #[prost(uint32, tag = "28")]
+    pub win_hold_s: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -287,7 +289,8 @@ pub struct Verdict {
     pub booked_nanos: Option<i64>,
     /// Bit set: 1 duplicate, 2 test, 4 audit, 8 after the hold's end, 16 too late to book, 32 booked at the reserved
     /// price (none readable was sent), 64 price above our bid, 128 in another currency than the bid,
-    /// 256 contradicts an earlier notice, 512 reversal of an unknown conversion, 1024 multiplied (more than one impression).
+    /// 256 contradicts an earlier notice, 512 reversal of an unknown conversion, 1024 multiplied (more than one impression),
+    /// 2048 of a bid whose node was declared dead.
     #[prost(uint32, tag = "2")]
     pub flags: u32,
     /// The price as sent, in the bid's currency.

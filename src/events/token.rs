@@ -4,19 +4,19 @@
 //!
 //! ```text
 //! offset  bytes
-//!      0      1  version (2)
+//!      0      1  version (3)
 //!      1      1  key id
 //!      2     12  nonce = node (2), boot epoch (4), counter (6) of the bid id, big endian
-//!     14    126  body, encrypted, little endian:
-//!                  lease u32 · budget day u16 · bid time u48 ms · hold end u32 ms after the bid ·
+//!     14    128  body, encrypted, little endian:
+//!                  lease u32 · budget day u16 · bid time u48 ms · win hold u16 s · hold end u32 ms after the bid ·
 //!                  exchange u64 · imp index u8 · imp hash u32 · format u8 · line item account u64 ·
 //!                  campaign account u64 · line item u64 · campaign u64 · advertiser u64 · creative u64 ·
 //!                  deal u64 · reserved i64 · rate i64 · currency 3 letters · bid price u40 · terms u8 ·
 //!                  flags u8 · user key u64 · consent u16 · experiment arms u32
-//!    140     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
+//!    142     16  tag of ChaCha20-Poly1305 (RFC 8439) over the body, with bytes 0..14 as associated data
 //! ```
 //!
-//! 156 bytes are 208 characters of URL-safe base64. A token is of one length whatever it holds, so that its
+//! 158 bytes are 211 characters of URL-safe base64. A token is of one length whatever it holds, so that its
 //! length says nothing about the user.
 //!
 //! The nonce is the bid id. That is safe as long as one key never seals two different bodies for one bid id:
@@ -35,11 +35,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const NONCE: usize = 12;
 /// Version, key id and nonce.
 const HEADER: usize = 2 + NONCE;
-const BODY: usize = 126;
+const BODY: usize = 128;
 const TAG: usize = 16;
 const SEALED: usize = HEADER + BODY + TAG;
 const _: () = assert!(SEALED <= 160);
@@ -52,12 +52,14 @@ pub const TOKEN_LEN: usize = (SEALED * 4).div_ceil(3);
 pub struct Token {
     /// Its node owns the reservation.
     pub bid: BidId,
-    /// The lease that the money came from; 0 where the node has its budgets to itself.
+    /// The lease that the money came from: which process of the owner made the bid. 0 where budgets are not leased.
     pub lease: u32,
     /// The day of the bid in the advertiser's time zone, days since 1970.
     pub budget_day: u16,
     /// 0..2⁴⁸ ms: until the year 10,889.
     pub bid_time: Timestamp,
+    /// The end of the first hold, that of a bid without a known win: whole seconds, at most 18 hours, after the bid.
+    pub win_hold_end: Timestamp,
     /// The end of the last hold, `exp` of the bid: at most 49 days after the bid.
     pub hold_end: Timestamp,
     pub exchange: ObjectId,
@@ -174,7 +176,7 @@ impl Sealer {
         write_body(token, body);
         let sum = cipher
             .encrypt_in_place_detached(Nonce::from_slice(&header[2..]), header, body)
-            .expect("a body of 126 bytes is far below the cipher's limit of 256 GiB");
+            .expect("a body of 128 bytes is far below the cipher's limit of 256 GiB");
         tag.copy_from_slice(&sum);
         let written = URL_SAFE_NO_PAD
             .encode_slice(sealed, out)
@@ -229,6 +231,8 @@ fn write_body(token: &Token, body: &mut [u8]) {
     at.put(u64::from(token.lease), 4);
     at.put(u64::from(token.budget_day), 2);
     at.put(token.bid_time.0.clamp(0, (1 << 48) - 1) as u64, 6);
+    let win_hold_s = token.win_hold_end.since(token.bid_time) / 1000;
+    at.put(win_hold_s.clamp(0, i64::from(u16::MAX)) as u64, 2);
     at.put(
         token.hold_end.since(token.bid_time).clamp(0, i64::from(u32::MAX)) as u64,
         4,
@@ -263,6 +267,7 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
     let lease = at.take(4)? as u32;
     let budget_day = at.take(2)? as u16;
     let bid_time = Timestamp(at.take(6)? as i64);
+    let win_hold_end = Timestamp(bid_time.0 + 1000 * at.take(2)? as i64);
     let hold_end = Timestamp(bid_time.0 + at.take(4)? as i64);
     let exchange = ObjectId(at.take(8)?);
     let imp = ImpRef {
@@ -295,6 +300,7 @@ fn read_body(bid: BidId, body: &[u8]) -> Option<Token> {
         lease,
         budget_day,
         bid_time,
+        win_hold_end,
         hold_end,
         exchange,
         imp,

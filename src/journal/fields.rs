@@ -107,6 +107,11 @@ impl<'a> FieldReader<'a> {
         })
     }
 
+    /// Nothing is left.
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
     /// An error of the caller's, at the field just read.
     pub fn bad(&self, what: &'static str) -> BadFields {
         BadFields {

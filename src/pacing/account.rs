@@ -3,6 +3,7 @@
 
 use super::calendar::{Span, Unit};
 use super::kernel::{Column, Counter, Reading, UNLIMITED};
+use super::lease::Demand;
 use crate::units::{AccountId, Limits, Nanos, Timestamp};
 use arc_swap::{ArcSwap, Guard};
 use jiff::tz::TimeZone;
@@ -16,7 +17,7 @@ pub enum AccountKind {
 }
 
 /// The span of time that a limit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     Hour,
     Day,
@@ -32,7 +33,7 @@ pub struct Account {
     id: AccountId,
     pub(super) index: u32,
     frame: ArcSwap<Frame>,
-    pub(super) lifetime: Counter,
+    pub(super) lifetime: Arc<Period>,
     control: Mutex<Control>,
 }
 
@@ -43,6 +44,8 @@ pub(super) struct Control {
     pub zone: TimeZone,
     /// `None` until the configuration has named them.
     pub limits: Option<Limits>,
+    /// What a new period grants before any lease: nothing, or everything where budgets are not leased.
+    pub first_grant: i64,
 }
 
 /// Previous, current and next period of each unit. Reservations count on the one that contains their `now`.
@@ -57,6 +60,10 @@ pub(super) type Row = [Arc<Period>; 3];
 pub(super) struct Period {
     pub span: Span,
     pub counter: Counter,
+    /// The largest amount that was refused for want of a grant since the lease was last looked at.
+    asked: AtomicI64,
+    /// The lease thread's own.
+    pub demand: Mutex<Demand>,
     /// The part of this period's debt that stands in the next one already. Written under the control lock only.
     pub carried_out: AtomicI64,
 }
@@ -72,11 +79,16 @@ pub struct AccountView {
     pub lifetime: PeriodView,
 }
 
-/// Money of one account in one period. `limit` = spent + late + carried + reserved + free, unless bookings exceed it.
+/// Money of one account in one period. `limit` = spent + late + carried + quarantined + reserved + free, unless bookings
+/// exceed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeriodView {
-    /// Unlimited where `None`; `free` has no meaning then.
+    /// Unlimited where `None`; `free` has no meaning then. Where nodes share a budget: what the others leave of it.
     pub limit: Option<Nanos>,
+    /// What this node may commit by its lease; `None` where it needs none.
+    pub granted: Option<Nanos>,
+    /// Set aside for bids of an earlier process of this node that ended without giving its lease back.
+    pub quarantined: Nanos,
     /// Settled within holds.
     pub spent: Nanos,
     pub reserved: Nanos,
@@ -89,13 +101,42 @@ pub struct PeriodView {
     pub free: Nanos,
 }
 
+impl AccountView {
+    pub fn periods(&self) -> [&PeriodView; 3] {
+        [&self.hour, &self.day, &self.lifetime]
+    }
+
+    /// What may be bid before the lease must grow: the least over all limits; `None` without leases or limits.
+    pub fn lease_free(&self) -> Option<Nanos> {
+        self.periods()
+            .into_iter()
+            .filter_map(PeriodView::lease_free)
+            .min()
+    }
+
+    /// Set aside for bids of an earlier process: the most over all limits.
+    pub fn quarantined(&self) -> Nanos {
+        let set_aside = self.periods().map(|period| period.quarantined);
+        set_aside.into_iter().max().unwrap_or_default()
+    }
+}
+
+impl PeriodView {
+    /// Granted and not yet committed.
+    pub fn lease_free(&self) -> Option<Nanos> {
+        let committed = self.spent + self.late + self.carried + self.quarantined + self.reserved;
+        self.granted
+            .map(|granted| granted.saturating_sub(committed).max(Nanos::ZERO))
+    }
+}
+
 impl Account {
     pub(super) fn new(id: AccountId, index: u32, control: Control, now: Timestamp) -> Account {
         let frame = Frame {
             hours: row_around(Unit::Hour, &control, now),
             days: row_around(Unit::Day, &control, now),
         };
-        let lifetime = Counter::new(control.limit(Scope::Lifetime));
+        let lifetime = Period::new(Span::ALL_TIME, control.counter(Scope::Lifetime));
         Account {
             id,
             index,
@@ -122,7 +163,7 @@ impl Account {
         frame.days[1..]
             .iter()
             .for_each(|day| day.counter.set_limit(control.limit(Scope::Day)));
-        self.lifetime.set_limit(control.limit(Scope::Lifetime));
+        self.lifetime.counter.set_limit(control.limit(Scope::Lifetime));
     }
 
     /// A cheap look before work is put into a bid: false where a reservation of `amount` would be refused now.
@@ -133,10 +174,10 @@ impl Account {
     /// The first limit that leaves less than `amount` free.
     pub fn refusal(&self, amount: Nanos, now: Timestamp) -> Option<Scope> {
         let frame = self.look();
-        match self.counters(&frame, now) {
-            Ok(counters) => counters
+        match self.periods(&frame, now) {
+            Ok(periods) => periods
                 .iter()
-                .position(|c| !c.has_free(amount.0))
+                .position(|period| !period.has_free(amount.0))
                 .map(|place| Scope::ALL[place]),
             Err(scope) => Some(scope),
         }
@@ -152,7 +193,7 @@ impl Account {
             kind: control.kind,
             hour: in_period(&frame.hours),
             day: in_period(&frame.days),
-            lifetime: PeriodView::of(self.lifetime.read()),
+            lifetime: PeriodView::of(self.lifetime.counter.read()),
         }
     }
 
@@ -161,15 +202,37 @@ impl Account {
         self.frame.load()
     }
 
-    /// The counters that a bid at `now` takes from, in the order of [`Scope::ALL`]; `Err` where no period is prepared.
-    pub(super) fn counters<'f>(
-        &'f self,
-        frame: &'f Frame,
-        now: Timestamp,
-    ) -> Result<[&'f Counter; 3], Scope> {
+    /// The periods that a bid at `now` takes from, in the order of [`Scope::ALL`]; `Err` where none is prepared.
+    pub(super) fn periods<'f>(&'f self, frame: &'f Frame, now: Timestamp) -> Result<[&'f Period; 3], Scope> {
         let hour = period(&frame.hours, now).ok_or(Scope::Hour)?;
         let day = period(&frame.days, now).ok_or(Scope::Day)?;
-        Ok([&hour.counter, &day.counter, &self.lifetime])
+        Ok([hour, day, &self.lifetime])
+    }
+
+    /// The periods that a lease is for: the current and the next of each unit, and the lifetime.
+    pub(super) fn leased_periods(&self) -> [(Scope, Arc<Period>); 5] {
+        let frame = self.frame.load();
+        let [_, hour, next_hour] = &frame.hours;
+        let [_, day, next_day] = &frame.days;
+        [
+            (Scope::Hour, hour.clone()),
+            (Scope::Hour, next_hour.clone()),
+            (Scope::Day, day.clone()),
+            (Scope::Day, next_day.clone()),
+            (Scope::Lifetime, self.lifetime.clone()),
+        ]
+    }
+
+    /// The period that was `span` in another process: the same one; where the zone has changed since, the one of `now`.
+    pub(super) fn period_of(&self, scope: Scope, span: Span, now: Timestamp) -> Option<Arc<Period>> {
+        let frame = self.frame.load();
+        let row = match scope {
+            Scope::Hour => &frame.hours,
+            Scope::Day => &frame.days,
+            Scope::Lifetime => return Some(self.lifetime.clone()),
+        };
+        let same = row.iter().find(|period| period.span == span);
+        same.or(span.contains(now).then_some(&row[1])).cloned()
     }
 
     /// Applies `act` to every counter that the time of a bid belongs to: its hour and day where they are kept, the lifetime.
@@ -180,7 +243,7 @@ impl Account {
                 act(&period.counter);
             }
         }
-        act(&self.lifetime);
+        act(&self.lifetime.counter);
     }
 
     /// Moves on to the periods around `now` and carries debt over.
@@ -222,15 +285,53 @@ impl Control {
         };
         limit.map_or(UNLIMITED, |nanos| nanos.0)
     }
+
+    fn counter(&self, scope: Scope) -> Counter {
+        Counter::new(self.limit(scope), self.first_grant)
+    }
 }
 
 impl Period {
-    fn new(span: Span, limit: i64) -> Arc<Period> {
+    fn new(span: Span, counter: Counter) -> Arc<Period> {
         Arc::new(Period {
             span,
-            counter: Counter::new(limit),
+            counter,
+            asked: AtomicI64::new(0),
+            demand: Mutex::default(),
             carried_out: AtomicI64::new(0),
         })
+    }
+
+    pub fn has_free(&self, amount: i64) -> bool {
+        let free = self.counter.has_free(amount);
+        if !free {
+            self.ask(amount);
+        }
+        free
+    }
+
+    pub fn try_take(&self, amount: i64) -> bool {
+        let taken = self.counter.try_take(amount);
+        if !taken {
+            self.ask(amount);
+        }
+        taken
+    }
+
+    /// Tells the lease thread of a refusal, which a larger lease may have spared.
+    fn ask(&self, amount: i64) {
+        // Relaxed, and written only where it changes: a hint that many workers repeat.
+        if self.asked.load(Ordering::Relaxed) < amount {
+            self.asked.fetch_max(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// The largest amount refused since the last look; 0 = none.
+    pub fn take_asked(&self) -> i64 {
+        match self.asked.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.asked.swap(0, Ordering::Relaxed),
+        }
     }
 
     /// Puts debt that is not covered, and not carried before, into `next`.
@@ -249,6 +350,11 @@ impl PeriodView {
     fn of(reading: Reading) -> PeriodView {
         PeriodView {
             limit: (reading.limit != UNLIMITED).then_some(Nanos(reading.limit)),
+            granted: [reading.limit, reading.granted]
+                .iter()
+                .all(|&ceiling| ceiling != UNLIMITED)
+                .then_some(Nanos(reading.granted)),
+            quarantined: Nanos(reading.quarantined),
             spent: Nanos(reading.spent),
             reserved: Nanos(reading.reserved),
             late: Nanos(reading.late),
@@ -268,9 +374,10 @@ fn period(row: &Row, at: Timestamp) -> Option<&Period> {
 }
 
 fn row_around(unit: Unit, control: &Control, now: Timestamp) -> Row {
-    let (zone, limit) = (&control.zone, control.limit(unit.scope()));
+    let zone = &control.zone;
     let current = Span::around(unit, zone, now);
-    [current.before(unit, zone), current, current.after(unit, zone)].map(|span| Period::new(span, limit))
+    [current.before(unit, zone), current, current.after(unit, zone)]
+        .map(|span| Period::new(span, control.counter(unit.scope())))
 }
 
 /// The row around `now`; `None` while it is the one at hand.
@@ -281,9 +388,10 @@ fn rolled(row: &Row, unit: Unit, control: &Control, now: Timestamp) -> Option<Ro
         return None;
     }
     current.carry_into(next);
-    let (zone, limit) = (&control.zone, control.limit(unit.scope()));
+    let zone = &control.zone;
+    let open = |span| Period::new(span, control.counter(unit.scope()));
     if now < next.span.until {
-        let after = Period::new(next.span.after(unit, zone), limit);
+        let after = open(next.span.after(unit, zone));
         return Some([current.clone(), next.clone(), after]);
     }
     // A whole period went by without a tick. The new row begins behind the old one, whatever the zone is by now.
@@ -292,15 +400,11 @@ fn rolled(row: &Row, unit: Unit, control: &Control, now: Timestamp) -> Option<Ro
         [here.before(unit, zone), here, here.after(unit, zone)]
     };
     here.from = here.from.max(next.span.until);
-    let here = Period::new(here, limit);
+    let here = open(here);
     next.carry_into(&here);
     let adjacent = next.span.until == here.span.from;
-    let before = if adjacent {
-        next.clone()
-    } else {
-        Period::new(before, limit)
-    };
-    Some([before, here, Period::new(after, limit)])
+    let before = if adjacent { next.clone() } else { open(before) };
+    Some([before, here, open(after)])
 }
 
 impl Unit {

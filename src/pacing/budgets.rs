@@ -1,9 +1,10 @@
 //! All accounts and all holds: what the bid path, the bookkeeper and the control thread ask of money.
 //! `reserve` takes no lock and allocates nothing; `commit` locks one of 256 shards of the hold table for one insertion.
 
-use super::account::{Account, AccountKind, AccountView, Control, Scope};
+use super::account::{Account, AccountKind, AccountView, Control, Period, Scope};
+use super::hold_times::HoldTimes;
 use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken};
-use super::kernel::Column;
+use super::lease::Leasing;
 use crate::units::{AccountId, BidId, Nanos, Timestamp};
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ pub const ACCOUNTS_PER_BID_MAX: usize = 4;
 pub struct Budgets {
     accounts: RwLock<Accounts>,
     pub(super) holds: Holds,
+    pub(super) leasing: Leasing,
+    hold_times: HoldTimes,
 }
 
 #[derive(Default)]
@@ -50,28 +53,6 @@ pub struct Reservation<'a> {
     at: Timestamp,
 }
 
-/// A billable event, from the notice's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Booking<'a> {
-    /// The accounts of the reservation: line item, campaign.
-    pub accounts: &'a [AccountId],
-    pub bid_at: Timestamp,
-    pub reserved: Nanos,
-    /// What the exchange charges.
-    pub price: Nanos,
-}
-
-/// How a booking was counted; `on_time + late` is its price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Within the hold.
-    pub on_time: Nanos,
-    /// Above the hold, or without one.
-    pub late: Nanos,
-    /// The part of `late` that some limit had no free money for (the largest over all limits). Above zero: alarm.
-    pub debt: Nanos,
-}
-
 /// What [`Budgets::tick`] freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -83,10 +64,27 @@ impl Budgets {
     /// With room for `holds_max` holds: bids a second × bid share × seconds until a win is known, and then some.
     /// A hold takes about 250 bytes of room.
     pub fn new(holds_max: usize) -> Budgets {
+        Budgets::opened(holds_max, Leasing::none())
+    }
+
+    /// [`new`](Budgets::new) where limited money can be taken only as far as leases grant it; until
+    /// [`Leases`](super::Leases) hold some, nothing.
+    pub fn leased(holds_max: usize) -> Budgets {
+        Budgets::opened(holds_max, Leasing::demanded())
+    }
+
+    fn opened(holds_max: usize, leasing: Leasing) -> Budgets {
         Budgets {
             accounts: RwLock::default(),
             holds: Holds::new(holds_max),
+            leasing,
+            hold_times: HoldTimes::default(),
         }
+    }
+
+    /// How long wins take to become known.
+    pub fn hold_times(&self) -> &HoldTimes {
+        &self.hold_times
     }
 
     /// The account `id`, made on first sight without limits (see [`Account::set_limits`]). Of one that exists only the name,
@@ -99,14 +97,10 @@ impl Budgets {
         zone: &TimeZone,
         now: Timestamp,
     ) -> Arc<Account> {
-        let account = self.open_account(id, || Control::new(name, kind, zone), now);
+        let account = self.open_account(id, name, kind, zone, now);
         let mut control = account.control();
         if control.name != name || control.kind != kind || control.zone != *zone {
-            let limits = control.limits;
-            *control = Control {
-                limits,
-                ..Control::new(name, kind, zone)
-            };
+            (control.name, control.kind, control.zone) = (name.to_owned(), kind, zone.clone());
         }
         drop(control);
         account
@@ -128,32 +122,26 @@ impl Budgets {
         for (frame, account) in frames.iter_mut().zip(accounts) {
             *frame = Some(account.look());
         }
-        let mut counters = [None; 3 * ACCOUNTS_PER_BID_MAX];
+        let mut periods: [Option<&Period>; 3 * ACCOUNTS_PER_BID_MAX] = [None; 3 * ACCOUNTS_PER_BID_MAX];
         for (index, (account, frame)) in accounts.iter().zip(frames.iter().flatten()).enumerate() {
-            let found = account.counters(frame, now).map_err(|scope| Refused {
+            let found = account.periods(frame, now).map_err(|scope| Refused {
                 account: index,
                 scope,
             })?;
-            counters[3 * index..][..3].copy_from_slice(&found.map(Some));
+            periods[3 * index..][..3].copy_from_slice(&found.map(Some));
         }
         let refused = |place: usize| Refused {
             account: place / 3,
             scope: Scope::ALL[place % 3],
         };
-        // A look at all limits first: where one is used up, none is taken and given back.
-        if let Some(place) = counters
-            .iter()
-            .flatten()
-            .position(|counter| !counter.has_free(amount.0))
-        {
-            return Err(refused(place));
-        }
-        for (place, counter) in counters.iter().flatten().enumerate() {
-            if !counter.try_take(amount.0) {
-                counters[..place]
+        // No look at all of them first: the line of a counter that another core has written moves here once, not twice. What is
+        // used up was seen by `has_free` before there was a bid.
+        for (place, period) in periods.iter().flatten().enumerate() {
+            if !period.try_take(amount.0) {
+                periods[..place]
                     .iter()
                     .flatten()
-                    .for_each(|taken| taken.give_back(amount.0));
+                    .for_each(|taken| taken.counter.give_back(amount.0));
                 return Err(refused(place));
             }
         }
@@ -191,38 +179,13 @@ impl Budgets {
         self.holds.open()
     }
 
-    /// Books a billable event in full: within its hold on time, the rest late. The hold is used up.
-    ///
-    /// The caller sees to it that a bid id is settled once; a second settlement finds no hold and is booked late.
-    /// Prices below zero count as zero.
-    pub fn settle(&self, bid: BidId, booking: &Booking<'_>) -> Settled {
-        match self.holds.remove(bid) {
-            Some(hold) => self.settle_hold(&hold, booking.price),
-            None => self.charge(booking, booking.price.max(Nanos::ZERO)),
-        }
-    }
-
-    /// [`settle`](Budgets::settle) when the books are read again after a restart: `was_held` says whether there was a hold when
-    /// the event came. The hold may be one made after the last checkpoint, and so not known here; the booking is on time all the same.
-    pub fn settle_again(&self, bid: BidId, booking: &Booking<'_>, was_held: bool) -> Settled {
-        if !was_held || self.holds.contains(bid) {
-            return self.settle(bid, booking);
-        }
-        let price = booking.price.max(Nanos::ZERO);
-        let on_time = price.min(booking.reserved);
-        for account in self.named(booking) {
-            account.at(booking.bid_at, |counter| counter.book(on_time.0));
-        }
-        let above = self.charge(booking, price - on_time);
-        Settled { on_time, ..above }
-    }
-
     /// Rolls hours and days, carries debt over, and frees holds that ended at or before `now` (a bounded number: of N holds
     /// all within N / 65,536 + 1 calls). For one control thread, about ten times a second.
     pub fn tick(&self, now: Timestamp) -> Expired {
         for account in self.all_accounts() {
             account.tick(now);
         }
+        self.end_quarantine(now);
         let mut expired = Expired::default();
         self.holds.sweep(now, |_, hold| {
             self.give_back(&hold);
@@ -243,7 +206,9 @@ impl Budgets {
     pub(super) fn open_account(
         &self,
         id: AccountId,
-        control: impl FnOnce() -> Control,
+        name: &str,
+        kind: AccountKind,
+        zone: &TimeZone,
         now: Timestamp,
     ) -> Arc<Account> {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
@@ -251,7 +216,14 @@ impl Budgets {
             return accounts.all[index as usize].clone();
         }
         let index = u32::try_from(accounts.all.len()).expect("fewer accounts than 2^32");
-        let account = Arc::new(Account::new(id, index, control(), now));
+        let control = Control {
+            name: name.to_owned(),
+            kind,
+            zone: zone.clone(),
+            limits: None,
+            first_grant: self.leasing.first_grant,
+        };
+        let account = Arc::new(Account::new(id, index, control, now));
         accounts.by_id.insert(id, index);
         accounts.all.push(account.clone());
         account
@@ -265,13 +237,10 @@ impl Budgets {
             .clone()
     }
 
-    pub(super) fn index_of(&self, id: AccountId) -> Option<u32> {
-        self.accounts
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .by_id
-            .get(&id)
-            .copied()
+    pub(super) fn find(&self, id: AccountId) -> Option<Arc<Account>> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let index = accounts.by_id.get(&id)?;
+        Some(accounts.all[*index as usize].clone())
     }
 
     /// Accounts by index, for as long as `act` runs.
@@ -282,70 +251,10 @@ impl Budgets {
         }
     }
 
-    fn settle_hold(&self, hold: &Hold, price: Nanos) -> Settled {
-        let price = price.max(Nanos::ZERO);
-        let on_time = price.min(hold.amount);
-        let late = price - on_time;
-        let mut debt = 0;
-        self.each_of(&hold.accounts, |account| {
-            account.at(hold.at, |counter| {
-                counter.settle(hold.amount.0, on_time.0);
-                if late > Nanos::ZERO {
-                    debt = debt.max(counter.charge(late.0, Column::Late));
-                }
-            });
-        });
-        Settled {
-            on_time,
-            late,
-            debt: Nanos(debt),
-        }
-    }
-
-    fn charge(&self, booking: &Booking<'_>, late: Nanos) -> Settled {
-        let mut debt = 0;
-        if late > Nanos::ZERO {
-            for account in self.named(booking) {
-                account.at(booking.bid_at, |counter| {
-                    debt = debt.max(counter.charge(late.0, Column::Late))
-                });
-            }
-        }
-        Settled {
-            on_time: Nanos::ZERO,
-            late,
-            debt: Nanos(debt),
-        }
-    }
-
-    fn give_back(&self, hold: &Hold) {
+    pub(super) fn give_back(&self, hold: &Hold) {
         self.each_of(&hold.accounts, |account| {
             account.at(hold.at, |counter| counter.give_back(hold.amount.0));
         });
-    }
-
-    /// The accounts of a booking. One that no configuration has named (any more) is opened under its id: nothing is lost.
-    fn named<'a>(&'a self, booking: &'a Booking<'_>) -> impl Iterator<Item = Arc<Account>> + 'a {
-        booking.accounts.iter().enumerate().map(|(place, &id)| {
-            let kind = if place == 0 {
-                AccountKind::LineItem
-            } else {
-                AccountKind::Campaign
-            };
-            let control = || Control::new(&format!("{:016x}", id.0), kind, &TimeZone::UTC);
-            self.open_account(id, control, booking.bid_at)
-        })
-    }
-}
-
-impl Control {
-    pub(super) fn new(name: &str, kind: AccountKind, zone: &TimeZone) -> Control {
-        Control {
-            name: name.to_owned(),
-            kind,
-            zone: zone.clone(),
-            limits: None,
-        }
     }
 }
 

@@ -11,13 +11,18 @@ pub enum Unit {
 }
 
 /// From (inclusive) until (exclusive).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     pub from: Timestamp,
     pub until: Timestamp,
 }
 
 impl Span {
+    pub const ALL_TIME: Span = Span {
+        from: Timestamp(i64::MIN),
+        until: Timestamp(i64::MAX),
+    };
+
     pub fn contains(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
     }

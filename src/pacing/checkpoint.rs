@@ -9,7 +9,7 @@
 //! period    from i64 | until i64 | limit i64 | carried out i64 | columns
 //! ```
 
-use super::account::{Account, AccountKind, Control, Period, Row};
+use super::account::{Account, AccountKind, Period, Row};
 use super::budgets::{ACCOUNTS_PER_BID_MAX, Budgets};
 use super::calendar::Span;
 use super::holds::{Hold, NO_ACCOUNT};
@@ -120,12 +120,12 @@ impl Budgets {
         let name = fields.text()?;
         let zone = TimeZone::get(fields.text()?).unwrap_or(TimeZone::UTC);
         let limits = read_limits(fields)?;
-        let account = self.open_account(id, || Control::new(name, kind, &zone), now);
+        let account = self.open_account(id, name, kind, &zone, now);
         let unlimited = account.control().limits.is_none();
         if let Some(limits) = limits.filter(|_| unlimited) {
             account.set_limits(limits, now);
         }
-        account.lifetime.restore(&read_columns(fields)?);
+        account.lifetime.counter.restore(&read_columns(fields)?);
         let frame = account.frame();
         for row in [&frame.hours, &frame.days] {
             for _ in 0..row.len() {
@@ -143,7 +143,8 @@ impl Budgets {
             *place = match fields.u64()? {
                 0 => NO_ACCOUNT,
                 id => self
-                    .index_of(AccountId(id))
+                    .find(AccountId(id))
+                    .map(|account| account.index)
                     .ok_or(fields.bad("names an account that is not there"))?,
             };
         }
@@ -175,7 +176,7 @@ fn write_account(out: &mut FieldWriter, account: &Account) {
     out.text(&control.name);
     out.text(control.zone.iana_name().unwrap_or("UTC"));
     write_limits(out, control.limits);
-    write_columns(out, &account.lifetime.save());
+    write_columns(out, &account.lifetime.counter.save());
     for period in frame.hours.iter().chain(&frame.days) {
         write_period(out, period);
     }

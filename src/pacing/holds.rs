@@ -1,5 +1,6 @@
 //! Money held for bids that are not decided yet, by bid id.
-//! A hold leaves the table exactly once; the table never allocates after it is made and never holds more than its bound.
+//! A hold leaves the table exactly once; the table never allocates after it is made and never holds more than its bound (threads
+//! that insert the last ones at one moment may each insert one more).
 
 use super::budgets::ACCOUNTS_PER_BID_MAX;
 use crate::units::{BidId, MixHasher, Nanos, Timestamp};
@@ -27,11 +28,18 @@ pub struct Hold {
     pub until: Timestamp,
 }
 
-type Shard = HashMap<BidId, Hold, BuildHasherDefault<MixHasher>>;
+type Map = HashMap<BidId, Hold, BuildHasherDefault<MixHasher>>;
+
+/// In a cache line of its own, so that two workers that insert at once do not write to one.
+#[repr(align(64))]
+struct Shard {
+    map: Mutex<Map>,
+    /// Of the map. Written under the lock only; read without it for the sum over all shards.
+    open: AtomicUsize,
+}
 
 pub struct Holds {
-    shards: Box<[Mutex<Shard>]>,
-    open: AtomicUsize,
+    shards: Box<[Shard]>,
     max: usize,
     per_shard_max: usize,
     next_swept: AtomicUsize,
@@ -50,15 +58,15 @@ impl Holds {
         // Binomial: 6 standard deviations above the mean, and a few for tables of a handful.
         let per_shard_max = (mean + 6 * mean.isqrt() + 8).min(max.max(1));
         // Twice the room: a hash map at most half full clears its deleted places without allocating.
-        let shard = || {
-            Mutex::new(Shard::with_capacity_and_hasher(
+        let shard = || Shard {
+            map: Mutex::new(Map::with_capacity_and_hasher(
                 2 * per_shard_max,
                 BuildHasherDefault::default(),
-            ))
+            )),
+            open: AtomicUsize::new(0),
         };
         Holds {
             shards: (0..SHARDS).map(|_| shard()).collect(),
-            open: AtomicUsize::new(0),
             max,
             per_shard_max,
             next_swept: AtomicUsize::new(0),
@@ -66,47 +74,46 @@ impl Holds {
     }
 
     pub fn insert(&self, bid: BidId, hold: Hold) -> Result<(), NotTaken> {
-        // Relaxed: the count bounds memory and guards nothing; the shard's lock orders the hold itself.
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            return Err(NotTaken::Full);
-        }
-        let mut shard = self.shard(bid);
-        let full = shard.len() >= self.per_shard_max;
-        let refused = match shard.entry(bid) {
-            Entry::Occupied(_) => NotTaken::Known,
-            Entry::Vacant(_) if full => NotTaken::Full,
-            Entry::Vacant(place) => {
-                place.insert(hold);
-                return Ok(());
-            }
+        let shard = self.shard(bid);
+        let mut map = lock(shard);
+        // The sum over all is worth its 256 looks only where this shard is fuller than the mean of a full table.
+        let full =
+            map.len() >= self.per_shard_max || (map.len() >= self.max / SHARDS && self.open() >= self.max);
+        match map.entry(bid) {
+            Entry::Occupied(_) => return Err(NotTaken::Known),
+            Entry::Vacant(_) if full => return Err(NotTaken::Full),
+            Entry::Vacant(place) => place.insert(hold),
         };
-        self.open.fetch_sub(1, Ordering::Relaxed);
-        Err(refused)
+        shard.count(&map);
+        Ok(())
     }
 
     pub fn remove(&self, bid: BidId) -> Option<Hold> {
-        let hold = self.shard(bid).remove(&bid);
-        if hold.is_some() {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-        }
+        let shard = self.shard(bid);
+        let mut map = lock(shard);
+        let hold = map.remove(&bid);
+        shard.count(&map);
         hold
     }
 
     pub fn contains(&self, bid: BidId) -> bool {
-        self.shard(bid).contains_key(&bid)
+        lock(self.shard(bid)).contains_key(&bid)
     }
 
     /// Moves the end of a hold; false where there is none.
     pub fn move_end(&self, bid: BidId, until: Timestamp) -> bool {
-        self.shard(bid)
+        lock(self.shard(bid))
             .get_mut(&bid)
             .map(|hold| hold.until = until)
             .is_some()
     }
 
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        // Relaxed: the count bounds memory and guards nothing; a shard's lock orders the holds themselves.
+        self.shards
+            .iter()
+            .map(|shard| shard.open.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Takes out holds that ended at or before `now`, in a bounded part of the table; the next call goes on behind it.
@@ -114,16 +121,18 @@ impl Holds {
         let mut seen = 0;
         for _ in 0..SHARDS {
             let next = self.next_swept.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let mut shard = lock(&self.shards[next]);
-            seen += shard.len();
-            shard.retain(|&bid, hold| {
+            let shard = &self.shards[next];
+            let mut map = lock(shard);
+            seen += map.len();
+            map.retain(|&bid, hold| {
                 let open = now < hold.until;
                 if !open {
-                    self.open.fetch_sub(1, Ordering::Relaxed);
                     expired(bid, *hold);
                 }
                 open
             });
+            shard.count(&map);
+            drop(map);
             if seen >= SWEPT_MAX {
                 break;
             }
@@ -140,13 +149,19 @@ impl Holds {
     }
 
     /// The high half of the hash: the map inside uses the low bits and the top seven.
-    fn shard(&self, bid: BidId) -> MutexGuard<'_, Shard> {
+    fn shard(&self, bid: BidId) -> &Shard {
         let hash = MixHasher::mix(bid.0 as u64, (bid.0 >> 64) as u64);
-        lock(&self.shards[(hash >> 32) as usize % SHARDS])
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+impl Shard {
+    fn count(&self, map: &Map) {
+        self.open.store(map.len(), Ordering::Relaxed);
     }
 }
 
 /// A panic while the lock was held cannot leave a map of plain values half changed.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shard: &Shard) -> MutexGuard<'_, Map> {
+    shard.map.lock().unwrap_or_else(PoisonError::into_inner)
 }

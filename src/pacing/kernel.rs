@@ -1,12 +1,15 @@
 //! The counter behind one limit: all money committed against it in one atomic word.
-//! `try_take` never lifts `committed` above `limit`; whatever is taken is later given back, settled or still reserved.
+//! `try_take` never lifts `committed` above the limit, nor above what a lease grants; whatever is taken is later given
+//! back, settled or still reserved.
 //!
 //! Amounts are nanos as plain integers, so that this file compiles by itself under loom (`loom/` in the root).
 //!
 //! Orderings. Each decision is made on one word by compare-and-swap, and the total modification order of a single
-//! word needs no more than `Relaxed`; no other memory is published through it. Columns that explain
-//! `committed` (`spent`, `late`, `carried`) are raised with `Release` after it and read with `Acquire` before it, so that a reader
-//! never sees a booking whose money is not yet in `committed`.
+//! word needs no more than `Relaxed`. Columns that explain `committed` (`spent`, `late`, `carried`, `quarantined`) are raised
+//! with `Release` after it and read with `Acquire` before it, so that a reader never sees a booking whose money is not yet in
+//! `committed`. A ceiling is lowered by one thread: it stores the ceiling, then writes `committed` unchanged (`lower`). A take
+//! that comes later in the order of that word reads what `lower` wrote, so it sees the lower ceiling when it looks again; a
+//! take that came before is in the sum that `lower` returns. So no take is above the ceiling and unknown to the lowering thread.
 
 use super::atomic::{AtomicI64, Ordering};
 
@@ -18,11 +21,15 @@ pub const UNLIMITED: i64 = i64::MAX;
 #[derive(Debug)]
 pub struct Counter {
     limit: AtomicI64,
-    /// spent + late + carried + reserved.
+    /// What the lease allows `committed` to reach; [`UNLIMITED`] where there is no lease. Without a limit it means nothing.
+    granted: AtomicI64,
+    /// spent + late + carried + quarantined + reserved.
     committed: AtomicI64,
     spent: AtomicI64,
     late: AtomicI64,
     carried: AtomicI64,
+    /// What bids of an earlier process, whose holds are not known, may still cost.
+    quarantined: AtomicI64,
     /// What late and carried bookings found no free money for, ever; see [`Reading::debt`].
     debt: AtomicI64,
 }
@@ -40,12 +47,15 @@ pub enum Column {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     pub limit: i64,
+    pub granted: i64,
     pub spent: i64,
     pub late: i64,
     pub carried: i64,
+    pub quarantined: i64,
     /// Debt that money freed since then has not covered.
     pub debt: i64,
     pub reserved: i64,
+    /// To the limit, granted or not.
     pub free: i64,
 }
 
@@ -60,34 +70,38 @@ pub struct Saved {
 }
 
 impl Counter {
-    pub fn new(limit: i64) -> Counter {
+    /// Nothing can be taken from a limited counter above `granted`; see [`raise`](Counter::raise).
+    pub fn new(limit: i64, granted: i64) -> Counter {
         Counter {
             limit: AtomicI64::new(limit),
+            granted: AtomicI64::new(granted),
             committed: AtomicI64::new(0),
             spent: AtomicI64::new(0),
             late: AtomicI64::new(0),
             carried: AtomicI64::new(0),
+            quarantined: AtomicI64::new(0),
             debt: AtomicI64::new(0),
         }
     }
 
-    /// Takes `amount` if the limit leaves it free. A limit that is being lowered at this moment may count or not.
+    /// Takes `amount` if limit and lease leave it free.
     pub fn try_take(&self, amount: i64) -> bool {
-        let limit = self.limit.load(Ordering::Relaxed);
         let mut committed = self.committed.load(Ordering::Relaxed);
         loop {
-            match committed.checked_add(amount) {
-                Some(after) if after <= limit => {
-                    let swap = (Ordering::Relaxed, Ordering::Relaxed);
-                    match self
-                        .committed
-                        .compare_exchange_weak(committed, after, swap.0, swap.1)
-                    {
-                        Ok(_) => return true,
-                        Err(now) => committed = now,
-                    }
+            let Some(after) = committed.checked_add(amount).filter(|&sum| sum <= self.ceiling()) else {
+                return false;
+            };
+            // Acquire: the look at the ceiling below comes after what `lower` did before.
+            let swapped =
+                self.committed
+                    .compare_exchange_weak(committed, after, Ordering::Acquire, Ordering::Relaxed);
+            match swapped {
+                Ok(_) if after <= self.ceiling() => return true,
+                Ok(_) => {
+                    self.give_back(amount);
+                    return false;
                 }
-                _ => return false,
+                Err(now) => committed = now,
             }
         }
     }
@@ -97,7 +111,7 @@ impl Counter {
         let committed = self.committed.load(Ordering::Relaxed);
         committed
             .checked_add(amount)
-            .is_some_and(|after| after <= self.limit.load(Ordering::Relaxed))
+            .is_some_and(|after| after <= self.ceiling())
     }
 
     /// Returns money taken by [`try_take`](Counter::try_take).
@@ -141,24 +155,77 @@ impl Counter {
         debt
     }
 
-    /// A limit below what is committed leaves nothing free; nothing that was granted is taken away.
+    /// A limit below what is committed leaves nothing free; nothing that was granted is taken away. For one thread.
     pub fn set_limit(&self, limit: i64) {
         self.limit.store(limit, Ordering::Relaxed);
+        // As in `lower`: whoever takes after this sees the limit.
+        self.committed.fetch_add(0, Ordering::AcqRel);
+    }
+
+    /// The lease now lets `committed` reach `granted`. The grant is durable already. For one thread.
+    pub fn raise(&self, granted: i64) {
+        self.granted.store(granted, Ordering::Relaxed);
+    }
+
+    /// The lease is made smaller; returns what it really comes down to, which is more where more is committed. Only when
+    /// this has returned may the smaller lease be made durable. For one thread.
+    pub fn lower(&self, granted: i64) -> i64 {
+        self.granted.store(granted, Ordering::Relaxed);
+        let committed = self.committed.fetch_add(0, Ordering::AcqRel);
+        committed.max(granted)
+    }
+
+    /// Sets `amount` aside for bids of an earlier process, without asking the limit.
+    pub fn quarantine(&self, amount: i64) {
+        self.committed.fetch_add(amount, Ordering::Relaxed);
+        self.quarantined.fetch_add(amount, Ordering::Release);
+    }
+
+    /// Whether [`adopt`](Counter::adopt) finds `amount` set aside; without a limit nothing needs to be.
+    pub fn can_adopt(&self, amount: i64) -> bool {
+        self.quarantined.load(Ordering::Relaxed) >= amount || self.limit.load(Ordering::Relaxed) == UNLIMITED
+    }
+
+    /// Turns `amount` of the quarantine into a reservation. For whoever alone takes from the quarantine.
+    pub fn adopt(&self, amount: i64) {
+        let rest = |set_aside: i64| set_aside.checked_sub(amount).filter(|&rest| rest >= 0);
+        let adopted = self
+            .quarantined
+            .fetch_update(Ordering::Release, Ordering::Relaxed, rest);
+        if adopted.is_err() {
+            self.take_again(amount);
+        }
+    }
+
+    /// Frees what is left of the quarantine, and returns it.
+    pub fn end_quarantine(&self) -> i64 {
+        let left = self.quarantined.swap(0, Ordering::Relaxed);
+        self.committed.fetch_sub(left, Ordering::Relaxed);
+        left
     }
 
     pub fn read(&self) -> Reading {
+        let quarantined = self.quarantined.load(Ordering::Acquire);
         let saved = self.save();
         let committed = self.committed.load(Ordering::Relaxed);
         let limit = self.limit.load(Ordering::Relaxed);
+        let explained = saved.spent + saved.late + saved.carried + quarantined;
         Reading {
             limit,
+            granted: self.granted.load(Ordering::Relaxed),
             spent: saved.spent,
             late: saved.late,
             carried: saved.carried,
+            quarantined,
             debt: saved.debt.min(committed.saturating_sub(limit)).max(0),
-            reserved: (committed - saved.spent - saved.late - saved.carried).max(0),
+            reserved: (committed - explained).max(0),
             free: free(limit, committed),
         }
+    }
+
+    /// All that counts against the limit.
+    pub fn committed(&self) -> i64 {
+        self.committed.load(Ordering::Relaxed)
     }
 
     pub fn save(&self) -> Saved {
@@ -178,6 +245,13 @@ impl Counter {
         self.late.fetch_add(saved.late, Ordering::Release);
         self.carried.fetch_add(saved.carried, Ordering::Release);
         self.debt.fetch_add(saved.debt, Ordering::Release);
+    }
+
+    fn ceiling(&self) -> i64 {
+        match self.limit.load(Ordering::Relaxed) {
+            UNLIMITED => UNLIMITED,
+            limit => limit.min(self.granted.load(Ordering::Relaxed)),
+        }
     }
 }
 

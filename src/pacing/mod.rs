@@ -26,8 +26,11 @@ mod account;
 mod budgets;
 mod calendar;
 mod checkpoint;
+mod hold_times;
 mod holds;
 pub mod kernel;
+pub mod lease;
+mod settle;
 
 /// The atomics under the kernel. The loom package puts its own in this place.
 mod atomic {
@@ -35,5 +38,9 @@ mod atomic {
 }
 
 pub use account::{Account, AccountKind, AccountView, PeriodView, Scope};
-pub use budgets::{ACCOUNTS_PER_BID_MAX, Booking, Budgets, Expired, NotHeld, Refused, Reservation, Settled};
+pub use budgets::{ACCOUNTS_PER_BID_MAX, Budgets, Expired, NotHeld, Refused, Reservation};
+pub use calendar::Span;
 pub use checkpoint::{RestoreError, Restored};
+pub use hold_times::{ExchangeHolds, HoldTime, HoldTimes};
+pub use lease::Leases;
+pub use settle::{Booking, Settled};

@@ -1,11 +1,14 @@
-//! What one process at a time may write, the books and the log: open, or held by another process that is about to end.
+//! What one process at a time may write, the books, the leases and the log: open, or held by another process that is about to end.
 
+use super::leases::LeaseThread;
 use crate::caps::Caps;
 use crate::events::bookkeeper::{Bookkeeper, BooksError, BooksSettings, Desk};
 use crate::events::lock::LockError;
 use crate::events::log::{BidLog, LogCounts, LogIntake, LogSettings};
 use crate::pacing::Budgets;
+use crate::pacing::lease::{AuthoritySettings, LeaseCounts, LeaseError, Leases};
 use arc_swap::ArcSwapOption;
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -21,9 +24,41 @@ const UNPOISONED: &str = "no panic while held";
 pub struct BooksDesk {
     desk: ArcSwapOption<Desk>,
     bookkeeper: Mutex<Option<Bookkeeper>>,
+    leases: Mutex<Option<LeaseThread>>,
     /// Until the log is open.
     intake: Mutex<Option<(LogIntake, LogSettings)>>,
     log: Mutex<Option<BidLog>>,
+}
+
+/// What is opened together, and what it is opened into.
+#[derive(Clone)]
+pub struct Ledger {
+    pub books: BooksSettings,
+    pub authority: AuthoritySettings,
+    pub node: u16,
+    pub budgets: Arc<Budgets>,
+    pub caps: Arc<Caps>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    #[error("the leases cannot be opened: {0}")]
+    Leases(#[from] LeaseError),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl Ledger {
+    /// The books first: they say what was booked and held. Then the leases say what else may have been bid.
+    fn open(&self) -> Result<(Bookkeeper, Leases), LedgerError> {
+        let now = super::now();
+        let bookkeeper = Bookkeeper::try_open(&self.books, self.budgets.clone(), self.caps.clone(), now)?;
+        let authority = self.authority.open()?;
+        let leases = Leases::begin(authority, self.budgets.clone(), self.node, now)?;
+        Ok((bookkeeper, leases))
+    }
 }
 
 impl BooksDesk {
@@ -31,6 +66,7 @@ impl BooksDesk {
         BooksDesk {
             desk: ArcSwapOption::empty(),
             bookkeeper: Mutex::new(None),
+            leases: Mutex::new(None),
             intake: Mutex::new(Some((intake, log))),
             log: Mutex::new(None),
         }
@@ -51,41 +87,35 @@ impl BooksDesk {
     /// Whatever else keeps the books closed.
     pub fn open(
         self: &Arc<Self>,
-        settings: BooksSettings,
-        budgets: Arc<Budgets>,
-        caps: Arc<Caps>,
+        ledger: Ledger,
         stop: Receiver<()>,
-    ) -> Result<Option<JoinHandle<()>>, BooksError> {
-        match Bookkeeper::try_open(&settings, budgets.clone(), caps.clone(), super::now()) {
-            Ok(bookkeeper) => {
-                self.take_over(bookkeeper);
+    ) -> Result<Option<JoinHandle<()>>, LedgerError> {
+        match ledger.open() {
+            Ok((bookkeeper, leases)) => {
+                self.take_over(bookkeeper, leases)?;
                 Ok(None)
             }
-            Err(BooksError::Lock(held @ LockError::Held { .. })) => {
+            Err(LedgerError::Books(BooksError::Lock(held @ LockError::Held { .. }))) => {
                 tracing::warn!("standing by without bids: {held}");
                 let books = self.clone();
-                let stand_by = move || books.stand_by(&settings, &budgets, &caps, &stop);
-                let thread = std::thread::Builder::new().name("standby".into()).spawn(stand_by);
-                thread.map(Some).map_err(|source| BooksError::Io {
-                    dir: "standby thread".into(),
-                    source,
-                })
+                let stand_by = move || books.stand_by(&ledger, &stop);
+                let thread = std::thread::Builder::new()
+                    .name("standby".into())
+                    .spawn(stand_by)?;
+                Ok(Some(thread))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn stand_by(
-        &self,
-        settings: &BooksSettings,
-        budgets: &Arc<Budgets>,
-        caps: &Arc<Caps>,
-        stop: &Receiver<()>,
-    ) {
+    fn stand_by(&self, ledger: &Ledger, stop: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(RETRY) {
-            match Bookkeeper::try_open(settings, budgets.clone(), caps.clone(), super::now()) {
-                Ok(bookkeeper) => return self.take_over(bookkeeper),
-                Err(BooksError::Lock(LockError::Held { .. })) => {}
+            let opened = ledger
+                .open()
+                .and_then(|(bookkeeper, leases)| self.take_over(bookkeeper, leases));
+            match opened {
+                Ok(()) => return,
+                Err(LedgerError::Books(BooksError::Lock(LockError::Held { .. }))) => {}
                 Err(error) => {
                     return tracing::error!(%error, "the books cannot be opened; there will be no bids");
                 }
@@ -93,12 +123,23 @@ impl BooksDesk {
         }
     }
 
-    fn take_over(&self, bookkeeper: Bookkeeper) {
+    fn take_over(&self, bookkeeper: Bookkeeper, leases: Leases) -> Result<(), LedgerError> {
         self.open_log();
+        *self.leases.lock().expect(UNPOISONED) = Some(LeaseThread::spawn(leases)?);
         let found = bookkeeper.replayed();
         tracing::info!(records = found.records, bytes_cut = found.bytes_cut, "books open");
         self.desk.store(Some(Arc::new(bookkeeper.desk())));
         *self.bookkeeper.lock().expect(UNPOISONED) = Some(bookkeeper);
+        Ok(())
+    }
+
+    /// `None` while the books are not open.
+    pub fn lease_counts(&self) -> Option<LeaseCounts> {
+        self.leases
+            .lock()
+            .expect(UNPOISONED)
+            .as_ref()
+            .map(LeaseThread::counts)
     }
 
     /// Without a log there are bids all the same: their records wait, then drop, and are counted.
@@ -117,13 +158,23 @@ impl BooksDesk {
         self.log.lock().expect(UNPOISONED).as_ref().map(BidLog::counts)
     }
 
-    /// No bids from here on; ends the log, then writes the checkpoint with the open holds and lets the next process
-    /// have both.
+    /// How long the last look at all leases took.
+    pub fn lease_look(&self) -> Duration {
+        let leases = self.leases.lock().expect(UNPOISONED);
+        leases.as_ref().map_or(Duration::ZERO, LeaseThread::look)
+    }
+
+    /// No bids from here on; ends the log, gives the leases back, then writes the checkpoint with the open holds and lets
+    /// the next process have all of them.
     ///
     /// # Errors
     /// When the checkpoint could not be written; the journal has everything all the same, but for the open holds.
-    pub fn close(&self) -> Result<(), BooksError> {
+    pub fn close(&self) -> Result<(), LedgerError> {
         self.desk.store(None);
+        // Whoever comes next sets aside what could not be given back.
+        if let Some(Err(error)) = self.leases.lock().expect(UNPOISONED).take().map(LeaseThread::end) {
+            tracing::error!(%error, "the leases were not given back");
+        }
         if let Some(log) = self.log.lock().expect(UNPOISONED).take() {
             let counts = log.close();
             let LogCounts {
@@ -135,6 +186,6 @@ impl BooksDesk {
             tracing::info!(written, dropped, failed, "bid log closed");
         }
         let bookkeeper = self.bookkeeper.lock().expect(UNPOISONED).take();
-        bookkeeper.map_or(Ok(()), Bookkeeper::stop)
+        Ok(bookkeeper.map_or(Ok(()), Bookkeeper::stop)?)
     }
 }

@@ -22,8 +22,42 @@ pub fn report(common: &Common) -> Value {
         "currency": snapshot.rates.accounting.as_str(),
         "at_ms": now.0,
         "books_open": common.books.is_open(),
+        "leases": leases(common),
+        "holds": holds(common, &snapshot),
         "campaigns": campaigns,
     })
+}
+
+/// What is set aside for bids of a process that ended without giving its leases back is free again after
+/// `quarantined_until_ms`.
+fn leases(common: &Common) -> Value {
+    let counts = common.books.lease_counts().unwrap_or_default();
+    json!({
+        "lease": common.live.budgets.lease(),
+        "quarantined_limits": counts.quarantined,
+        "quarantined_until_ms": common.live.budgets.quarantined_until().map(|until| until.0),
+        "changed": counts.changed,
+        "failed": counts.failed,
+        "answering": counts.answering,
+    })
+}
+
+/// How long wins take to become known, and how long money is held for that; `hold_s` is absent while it is not learnt.
+fn holds(common: &Common, snapshot: &Snapshot) -> Vec<Value> {
+    let format = |mtype: u8| ["", "banner", "video", "audio", "native"][usize::from(mtype)];
+    let all = common.live.budgets.hold_times().all().into_iter();
+    all.filter_map(|hold| {
+        let exchange = snapshot.exchange_by_id(hold.exchange)?;
+        Some(json!({
+            "exchange": exchange.settings.name,
+            "format": format(hold.format),
+            "hold_s": hold.hold_s.filter(|_| exchange.settings.learn_win_hold),
+            "configured_s": exchange.settings.win_hold_s,
+            "samples": hold.samples,
+            "p999_ms": hold.p999_ms,
+        }))
+    })
+    .collect()
 }
 
 fn campaign(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {
@@ -91,6 +125,8 @@ fn account_money(account: &Account, day_gone: f64, now: Timestamp) -> Value {
         "hour": period(&view.hour),
         "day": period(&view.day),
         "lifetime": period(&view.lifetime),
+        "leased": view.lease_free().map(|free| free.to_string()),
+        "quarantined": view.quarantined().to_string(),
         "pace": pace(&view.day, day_gone),
     })
 }
@@ -101,6 +137,8 @@ fn period(view: &PeriodView) -> Value {
         "limit": view.limit.map(amount),
         "spent": amount(view.spent),
         "reserved": amount(view.reserved),
+        "granted": view.granted.map(amount),
+        "quarantined": amount(view.quarantined),
         "late": amount(view.late),
         "debt": amount(view.debt),
         "free": view.limit.map(|_| amount(view.free)),

@@ -2,7 +2,7 @@
 
 use super::serve::Common;
 use crate::events::booking::Flags;
-use crate::pacing::{AccountKind, PeriodView};
+use crate::pacing::{AccountKind, AccountView};
 use crate::telemetry::{
     Counter, Finding, Reason, Shared, Signal, Size, Stage, size_histogram, stage_histogram,
 };
@@ -74,6 +74,7 @@ impl Collector for Scrape {
         sizes(&mut encoder, common)?;
         spend(&mut encoder, common)?;
         books(&mut encoder, common)?;
+        leases(&mut encoder, common)?;
         state(&mut encoder, common)
     }
 }
@@ -191,25 +192,35 @@ fn histogram(
 /// Per campaign and line item, in units of the accounting currency.
 fn spend(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
     let views = common.live.budgets.views(super::clock::now());
-    type Column = fn(&PeriodView) -> Nanos;
-    let columns: [(&str, &str, Column); 4] = [
+    type Column = fn(&AccountView) -> Nanos;
+    let columns: [(&str, &str, Column); 6] = [
         (
             "spent",
             "Settled within holds over the lifetime, in accounting units",
-            |view| view.spent,
+            |view| view.lifetime.spent,
         ),
         ("reserved", "Held for open bids, in accounting units", |view| {
-            view.reserved
+            view.lifetime.reserved
         }),
         (
             "late",
             "Settled above or after holds over the lifetime, in accounting units",
-            |view| view.late,
+            |view| view.lifetime.late,
         ),
         (
             "debt",
             "Late and not covered by a limit, in accounting units",
-            |view| view.debt,
+            |view| view.lifetime.debt,
+        ),
+        (
+            "quarantined",
+            "Set aside for bids of a process that crashed, in accounting units",
+            AccountView::quarantined,
+        ),
+        (
+            "lease_free",
+            "Leased and not yet committed on the tightest limit, in accounting units; 0 without a limit",
+            |view| view.lease_free().unwrap_or_default(),
         ),
     ];
     for (name, help, column) in columns {
@@ -220,7 +231,7 @@ fn spend(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
                 AccountKind::LineItem => "line_item",
             };
             let labels = [("kind", kind), ("id", view.name.as_str())];
-            ConstGauge::new(column(&view.lifetime).as_units()).encode(family.encode_family(&labels)?)?;
+            ConstGauge::new(column(view).as_units()).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())
@@ -273,6 +284,67 @@ fn books(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
     )?;
     for ((_, name), count) in Flags::NAMES.iter().zip(&counts.flags) {
         ConstCounter::new(read(count)).encode(flagged.encode_family(&[("flag", *name)])?)?;
+    }
+    Ok(())
+}
+
+fn leases(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let Some(counts) = common.books.lease_counts() else {
+        return Ok(());
+    };
+    counted(
+        encoder,
+        "leases_changed",
+        "Leases made larger or smaller",
+        counts.changed,
+    )?;
+    counted(
+        encoder,
+        "leases_failed",
+        "Times that the authority of the leases gave no answer",
+        counts.failed,
+    )?;
+    gauge(
+        encoder,
+        "leases_breaker_open",
+        "1 while the authority of the leases gives no answer: bids go on until the leases are used up",
+        i64::from(!counts.answering),
+    )?;
+    gauge(
+        encoder,
+        "leases_look_seconds",
+        "How long the last look at all leases took, the authority's answer included",
+        common.books.lease_look().as_secs_f64(),
+    )?;
+    let Some(relay) = &common.relay else {
+        return Ok(());
+    };
+    let counts = relay.counts();
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let handed = [
+        (
+            "relay_handed_over",
+            "Notices handed to the node that owns their bid",
+            &counts.handed_over,
+        ),
+        (
+            "relay_fetched",
+            "Notices of own bids that other nodes took",
+            &counts.fetched,
+        ),
+        (
+            "relay_of_dead",
+            "Notices of bids of nodes declared dead",
+            &counts.of_dead,
+        ),
+        (
+            "relay_refused",
+            "Notices that could not be handed over: 503",
+            &counts.refused,
+        ),
+    ];
+    for (name, help, count) in handed {
+        counted(encoder, name, help, read(count))?;
     }
     Ok(())
 }

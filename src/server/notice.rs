@@ -123,9 +123,10 @@ async fn on_conversion(
 }
 
 async fn book(worker: &Worker, inbound: Inbound) -> Result<Receipt, NotBooked> {
-    match worker.common.books.desk() {
-        Some(desk) => desk.book(inbound).await,
-        None => Err(NotBooked::Closed),
+    match (worker.common.books.desk(), &worker.common.relay) {
+        (Some(_), Some(relay)) if relay.is_for_another(&inbound) => relay.hand_over(inbound).await,
+        (Some(desk), _) => desk.book(inbound).await,
+        (None, _) => Err(NotBooked::Closed),
     }
 }
 

@@ -74,9 +74,10 @@ impl<'a> Answer<'a> {
         let format = self.format(bid);
         Token {
             bid: bid.id,
-            lease: 0,
+            lease: bid.lease,
             budget_day: self.snapshot.local_day(item.advertiser, self.now),
             bid_time: self.now,
+            win_hold_end: bid.hold_until,
             hold_end: self.now + Duration::from_secs(bid.exp_s.into()),
             exchange: settings.id,
             imp: ImpRef::of(bid.candidate.imp.min(u8::MAX.into()) as u8, imp.id),

@@ -1,17 +1,19 @@
 //! From a ready snapshot to the last answered request: threads, listeners, signals, drain.
 
 use super::bid::Desk;
-use super::books::BooksDesk;
+use super::books::{BooksDesk, Ledger, LedgerError};
 use super::record::Recording;
+use super::relay::Relay;
 use super::reload::{Build, Reloader, Trigger};
 use super::{Phase, Settings, admin, control, worker};
 use crate::engine::{Live, Scratch, Snapshot};
-use crate::events::bookkeeper::{BooksError, BooksSettings};
+use crate::events::bookkeeper::BooksSettings;
 use crate::events::boot::{BidIds, BootEpoch};
 use crate::events::keys::PostbackKey;
 use crate::events::log::{self, LogQueue, LogSettings};
 use crate::events::token::Sealer;
 use crate::openrtb::RequestBuffers;
+use crate::pacing::lease::AuthoritySettings;
 use crate::telemetry::{Recorder, Shared};
 use crate::units::BidId;
 use arc_swap::ArcSwap;
@@ -51,6 +53,8 @@ pub struct Common {
     pub sealer: Sealer,
     pub postback_key: PostbackKey,
     pub books: Arc<BooksDesk>,
+    /// Where several nodes share budgets.
+    pub relay: Option<Relay>,
     pub workers: Vec<Arc<Shared>>,
     pub reloader: Reloader,
 }
@@ -64,7 +68,7 @@ pub enum ServeError {
         source: io::Error,
     },
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Ledger(#[from] LedgerError),
     #[error("the configuration cannot be watched: {0}")]
     Watch(#[from] notify::Error),
     #[error("cannot start: {0}")]
@@ -105,12 +109,18 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     let (reloader, _reload_thread) = Reloader::spawn(snapshot.clone(), build)?;
     let watcher = reloader.watch(&config_dir)?;
     let books = Arc::new(BooksDesk::new(intake, log_settings));
+    let relay = settings
+        .shared
+        .as_ref()
+        .map(|shared| Relay::spawn(shared, settings.node, books.clone(), settings.limits.notice_queue));
+    let (relay, relay_thread) = relay.transpose().map_err(LedgerError::from)?.unzip();
     let common = Arc::new(Common {
         snapshot,
         live: live.clone(),
         sealer,
         postback_key,
         books: books.clone(),
+        relay,
         workers: recorders.iter().map(Recorder::shared).collect(),
         reloader,
         settings,
@@ -120,12 +130,18 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     let (stop_control, stop) = channel();
     let control = control::spawn(live.clone(), phase_watch.clone(), stop)?;
     let (stop_standby, stop) = channel();
-    let books_settings = BooksSettings {
-        queue_max: common.settings.limits.notice_queue,
-        opt_outs: live.opt_outs.clone(),
-        ..BooksSettings::new(common.settings.data.join("books"))
+    let ledger = Ledger {
+        books: BooksSettings {
+            queue_max: common.settings.limits.notice_queue,
+            opt_outs: live.opt_outs.clone(),
+            ..BooksSettings::new(common.settings.data.join("books"))
+        },
+        authority: authority(&common.settings),
+        node: common.settings.node,
+        budgets: live.budgets.clone(),
+        caps: live.caps.clone(),
     };
-    let standby = books.open(books_settings, live.budgets.clone(), live.caps.clone(), stop)?;
+    let standby = books.open(ledger, stop)?;
 
     let ends = listeners.into_iter().zip(queues).zip(recorders);
     let mut threads = Vec::new();
@@ -156,6 +172,10 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     drop(stop_control);
     join_plain(control);
     join(admin);
+    if let (Some(relay), Some(thread)) = (&common.relay, relay_thread) {
+        relay.stop();
+        join_plain(thread);
+    }
     tracing::info!(took_ms = draining.elapsed().as_millis() as u64, "stopped");
     Ok(books_closed?)
 }
@@ -235,6 +255,19 @@ impl Signals {
                 .is_ok();
             phase.send_replace(Phase::Closing);
         })
+    }
+}
+
+fn authority(settings: &Settings) -> AuthoritySettings {
+    match &settings.shared {
+        None => AuthoritySettings::Local {
+            dir: settings.data.join("leases"),
+        },
+        Some(server) => AuthoritySettings::Shared {
+            server: server.clone(),
+            node: settings.node,
+            identity: settings.data.join("identity"),
+        },
     }
 }
 

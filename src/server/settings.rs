@@ -1,5 +1,6 @@
 //! What the server is told at start. Changing it needs a restart; everything else reloads.
 
+use crate::pacing::lease::SharedSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Settings {
     /// 16-bit name of this node in bid ids.
     pub node: u16,
     pub data: PathBuf,
+    /// The server that several nodes share their budgets on; `None` = this node has its budgets to itself.
+    pub shared: Option<SharedSettings>,
     pub limits: Limits,
     pub drain_notice: Duration,
     pub drain_max: Duration,

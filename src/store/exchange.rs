@@ -51,8 +51,10 @@ pub struct Exchange {
     pub exp_interstitial_s: u32,
     /// Of any format on a screen of many.
     pub exp_dooh_s: u32,
-    /// Seconds that money is held for a bid until a win is known.
+    /// Seconds that money is held for a bid until a win is known, where that is not learnt (yet).
     pub win_hold_s: u32,
+    /// The hold follows how long wins take.
+    pub learn_win_hold: bool,
 }
 
 /// How many bids may stand on one imp, as alternatives of which the exchange takes one ("M+N" bidding, section 7.3). The

@@ -171,6 +171,7 @@ fn exchange() -> Exchange {
         exp_interstitial_s: 600,
         exp_dooh_s: 600,
         win_hold_s: 60,
+        learn_win_hold: true,
     }
 }
 

@@ -1,0 +1,255 @@
+//! The node's side of leases: tops them up, gives them back, begins and ends them. One thread owns it.
+
+use super::super::account::{Account, Period, Scope};
+use super::super::budgets::Budgets;
+use super::super::kernel::UNLIMITED;
+use super::demand::{Look, Wish};
+use super::{Authority, Claim, Grant, Key, LeaseError};
+use crate::units::Timestamp;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Also a node that wants nothing asks this often what others want.
+const CLAIM_EVERY_MS: i64 = 1_000;
+
+/// See the [module](super).
+pub struct Leases {
+    authority: Box<dyn Authority>,
+    budgets: Arc<Budgets>,
+    last_tick: Option<Timestamp>,
+    last_claim: Option<Timestamp>,
+    counts: LeaseCounts,
+    claims: Vec<Claimed>,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaseCounts {
+    /// Limits whose lease was made larger or smaller.
+    pub changed: u64,
+    /// Looks that the authority did not answer.
+    pub failed: u64,
+    /// The last look was answered.
+    pub answering: bool,
+    /// Limits on which money was set aside at the start.
+    pub quarantined: u64,
+}
+
+/// A claim, and what it is for.
+struct Claimed {
+    account: Arc<Account>,
+    period: Arc<Period>,
+    claim: Claim,
+}
+
+impl Leases {
+    /// Begins a lease of `node` on `budgets`, whose accounts are those of the configuration and whose bookings and holds are
+    /// restored; sets aside what an earlier process may have bid; grants for the first two seconds.
+    pub fn begin(
+        mut authority: Box<dyn Authority>,
+        budgets: Arc<Budgets>,
+        node: u16,
+        now: Timestamp,
+    ) -> Result<Leases, LeaseError> {
+        let begun = authority.begin(now)?;
+        let until = now + Duration::from_secs(begun.hold_max_s.into());
+        let limits = budgets.set_aside(node, begun.lease, &begun.bounds, until, now);
+        for (key, bound) in &begun.bounds {
+            let account = budgets.find(key.account);
+            if let Some(period) = account.and_then(|account| account.period_of(key.scope, key.span, now)) {
+                demand(&period).bound = *bound;
+            }
+        }
+        if limits > 0 {
+            tracing::warn!(
+                limits,
+                seconds = begun.hold_max_s,
+                "the last process ended without giving its leases back: money is set aside for bids that may still be billed"
+            );
+        }
+        let mut leases = Leases {
+            authority,
+            budgets,
+            last_tick: None,
+            last_claim: None,
+            counts: LeaseCounts {
+                quarantined: limits as u64,
+                ..LeaseCounts::default()
+            },
+            claims: Vec::new(),
+        };
+        leases.budgets.want_hold(begun.hold_max_s);
+        leases.tick(now)?;
+        Ok(leases)
+    }
+
+    /// Looks at every limit, and makes leases larger or smaller. About ten times a second.
+    ///
+    /// # Errors
+    /// Leases stay as they are; the next look tries again.
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        let result = self.keep_hold_max(now).and_then(|()| self.adjust(now));
+        self.last_tick = Some(now);
+        self.counts.answering = result.is_ok();
+        self.counts.failed += u64::from(result.is_err());
+        result
+    }
+
+    /// Gives back all that is not spent or held. Nothing can be taken afterwards.
+    pub fn end(mut self, now: Timestamp) -> Result<(), LeaseError> {
+        for account in self.budgets.all_accounts() {
+            for (scope, period) in account.leased_periods() {
+                if period.counter.read().limit != UNLIMITED {
+                    self.lower(&account, scope, period, 0);
+                }
+            }
+        }
+        let claims: Vec<_> = self.claims.iter().map(|claimed| claimed.claim).collect();
+        self.authority.claim(&claims, now)?;
+        self.authority.end(now)
+    }
+
+    pub fn counts(&self) -> LeaseCounts {
+        self.counts
+    }
+
+    /// Holds may be longer only when that is on record: a quarantine lasts as long.
+    fn keep_hold_max(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        let leasing = &self.budgets.leasing;
+        let wanted = leasing.hold_wanted_s.load(Ordering::Relaxed);
+        if wanted > leasing.hold_max_s.load(Ordering::Relaxed) {
+            self.authority.keep_hold_max(wanted, now)?;
+            leasing.hold_max_s.store(wanted, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn adjust(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        let passed_ms = self.last_tick.map_or(0, |last| now.since(last));
+        for account in self.budgets.all_accounts() {
+            for (scope, period) in account.leased_periods() {
+                self.look(&account, scope, period, passed_ms, now);
+            }
+        }
+        self.claim(now)
+    }
+
+    fn look(
+        &mut self,
+        account: &Arc<Account>,
+        scope: Scope,
+        period: Arc<Period>,
+        passed_ms: i64,
+        now: Timestamp,
+    ) {
+        let limit = account.control().limit(scope);
+        if limit == UNLIMITED {
+            return;
+        }
+        // Read before `committed`, so that it is not larger than what stands in there.
+        let columns = period.counter.save();
+        let beside = columns.late + columns.carried;
+        let mut demand = demand(&period);
+        let look = Look {
+            limit,
+            granted: period.counter.read().granted,
+            committed: period.counter.committed(),
+            asked: period.take_asked(),
+            passed_ms,
+            is_ahead: now < period.span.from,
+        };
+        let wish = demand.wish(&look);
+        let (bound, known_beside) = (demand.bound, demand.beside);
+        drop(demand);
+        match wish {
+            Wish::Raise(granted) => self.push(account, scope, period, granted - beside, beside),
+            Wish::Lower(granted) => self.lower(account, scope, period, granted),
+            // A lease made smaller of which the authority has not heard.
+            Wish::Keep if bound + known_beside > look.granted => {
+                self.lower(account, scope, period, look.granted)
+            }
+            // Others must know of it, as it leaves them less.
+            Wish::Keep if known_beside != beside => self.push(account, scope, period, bound, beside),
+            Wish::Keep => {}
+        }
+    }
+
+    /// In the counter first, and on record with the next claim.
+    fn lower(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, granted: i64) {
+        let columns = period.counter.save();
+        let beside = columns.late + columns.carried;
+        let left = period.counter.lower(granted);
+        self.push(account, scope, period, left - beside, beside);
+    }
+
+    fn push(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, bound: i64, beside: i64) {
+        let key = Key {
+            account: account.id(),
+            scope,
+            span: period.span,
+        };
+        let limit = account.control().limit(scope);
+        let claim = Claim {
+            key,
+            bound,
+            beside,
+            limit,
+        };
+        let account = account.clone();
+        self.claims.push(Claimed {
+            account,
+            period,
+            claim,
+        });
+    }
+
+    /// Puts on record what was pushed, then raises the counters.
+    fn claim(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        let claimed = std::mem::take(&mut self.claims);
+        let is_due = self
+            .last_claim
+            .is_none_or(|last| now.since(last) >= CLAIM_EVERY_MS);
+        if claimed.is_empty() && !is_due {
+            return Ok(());
+        }
+        let claims: Vec<_> = claimed.iter().map(|claimed| claimed.claim).collect();
+        let grants = self.authority.claim(&claims, now)?;
+        for (
+            Claimed {
+                account,
+                period,
+                claim,
+            },
+            grant,
+        ) in claimed.iter().zip(&grants)
+        {
+            apply(account, period, claim, grant);
+        }
+        for key in self.authority.wanted() {
+            let account = self.budgets.find(key.account);
+            if let Some(period) = account.and_then(|account| account.period_of(key.scope, key.span, now)) {
+                demand(&period).others_want = true;
+            }
+        }
+        self.last_claim = Some(now);
+        self.counts.changed += claims.len() as u64;
+        Ok(())
+    }
+}
+
+fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant) {
+    let mut demand = demand(period);
+    (demand.bound, demand.beside) = (grant.bound, claim.beside);
+    // The lock keeps the limit as it is; one that has changed since the claim has its share with the next one.
+    let control = account.control();
+    if control.limit(claim.key.scope) == claim.limit && period.counter.read().limit != grant.share {
+        period.counter.set_limit(grant.share);
+    }
+    period.counter.raise(grant.bound + claim.beside);
+}
+
+/// A panic while the lock was held cannot leave plain numbers half changed.
+fn demand(period: &Period) -> MutexGuard<'_, super::Demand> {
+    period.demand.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,53 @@
+-- ARGV 4: lease, 5: sequence number of the call, then for each limit: name, bound, beside, limit, time of expiry.
+-- Answers bound and share for each, then the names of limits that another node wants more of.
+local lease, seq = ARGV[4], tonumber(ARGV[5])
+local known = redis.call('HMGET', me, 'state', 'lease', 'declared', 'seq')
+if known[1] == 'dead' then return redis.error_reply('DEAD node ' .. node .. ' was declared dead') end
+if not known[2] then return redis.error_reply('UNDECLARED node ' .. node .. ' has not said what it holds') end
+if known[2] ~= lease then return redis.error_reply('SUPERSEDED node ' .. node .. ' was started again') end
+local epoch = generation()
+if known[3] ~= epoch then return redis.error_reply('UNDECLARED node ' .. node .. ' has not said what it holds') end
+-- A call that was overtaken on its way must not undo the later one.
+if seq <= tonumber(known[4]) then return redis.error_reply('STALE a later call came first') end
+local now = now_ms()
+redis.call('HSET', me, 'seq', seq, 'seen', now)
+
+local waiting = false
+for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'nodes')) do
+  local state = redis.call('HMGET', prefix .. 'node:' .. other, 'state', 'declared')
+  if state[1] == 'live' and state[2] ~= epoch then waiting = true end
+end
+
+local answer = {}
+for i = 6, #ARGV, 5 do
+  local name, bound, beside = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local own, others = 0, 0
+  local fields = redis.call('HGETALL', prefix .. 'limit:' .. name)
+  for f = 1, #fields, 2 do
+    local b, s = amounts(fields[f + 1])
+    if fields[f] == node then own = b else others = others + b + s end
+  end
+  local share = tonumber(ARGV[i + 3]) - others
+  local granted = bound
+  if bound > own then
+    granted = waiting and own or math.max(own, math.min(bound, share - beside))
+  end
+  record(name, granted, beside, ARGV[i + 4])
+  if granted < bound and not waiting then
+    redis.call('HSET', prefix .. 'wanted', name, node .. ':' .. whole(now))
+  end
+  table.insert(answer, whole(granted))
+  table.insert(answer, whole(share))
+end
+
+-- Who wants more says so again with each look: what is older than a few of them is over.
+local wanted = redis.call('HGETALL', prefix .. 'wanted')
+for f = 1, #wanted, 2 do
+  local who, at = string.match(wanted[f + 1], '^(%d+):(%d+)$')
+  if now - tonumber(at) > 3000 then
+    redis.call('HDEL', prefix .. 'wanted', wanted[f])
+  elseif who ~= node then
+    table.insert(answer, wanted[f])
+  end
+end
+return answer

@@ -1,0 +1,37 @@
+-- What all scripts share. ARGV: prefix of all keys, number of the calling node, run id of the server that it is connected to.
+-- An error's first word says what is wrong; the node knows these words. An error of one word alone would get another one in front.
+local prefix, node, run = ARGV[1], ARGV[2], ARGV[3]
+local me = prefix .. 'node:' .. node
+local held = prefix .. 'held:' .. node
+
+-- A server that is not the one of before may have lost grants: it begins a generation, in which nothing is granted until
+-- every live node has declared what it holds.
+local function generation()
+  local known = redis.call('HMGET', prefix .. 'generation', 'run', 'epoch')
+  if known[1] ~= run then
+    redis.call('HSET', prefix .. 'generation', 'run', run)
+    return tostring(redis.call('HINCRBY', prefix .. 'generation', 'epoch', 1))
+  end
+  return known[2]
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function amounts(text)
+  local bound, beside = string.match(text, '^(-?%d+):(-?%d+)$')
+  return tonumber(bound), tonumber(beside)
+end
+
+local function record(name, bound, beside, expires)
+  local key = prefix .. 'limit:' .. name
+  redis.call('HSET', key, node, whole(bound) .. ':' .. whole(beside))
+  if expires ~= '0' then redis.call('PEXPIREAT', key, expires) end
+  redis.call('SADD', held, name)
+end

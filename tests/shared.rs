@@ -1,0 +1,428 @@
+//! Budgets that several nodes share through a real Redis server: whatever happens to it, to them or to the wire in between,
+//! nothing is granted twice, and in the end everything can be spent.
+
+#[path = "shared/server.rs"]
+mod server;
+
+use jiff::tz::TimeZone;
+use outbid::pacing::lease::{Inbox, LeaseError, SharedAuthority, SharedSettings};
+use outbid::pacing::{Account, AccountKind, Budgets, Leases};
+use outbid::units::{AccountId, BidId, Limits, Nanos, Timestamp};
+use server::{DURABLE, Redis, Wire};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2100-01-01T12:00:00Z: the server forgets what is long over, by its own clock.
+const START: Timestamp = Timestamp(4_102_488_000_000);
+const CENT: i64 = Nanos::PER_UNIT / 100;
+
+fn settings(url: String) -> SharedSettings {
+    SharedSettings {
+        url,
+        password: None,
+        // The machine that tests run on may be busy: what is slow is frozen on purpose.
+        timeout: Duration::from_secs(2),
+        replicas: 0,
+        may_lose: false,
+    }
+}
+
+fn at(redis: &Redis) -> SharedSettings {
+    settings(format!("redis://127.0.0.1:{}/0", redis.port))
+}
+
+/// A node with one account, whose day is limited.
+struct Node {
+    number: u16,
+    budgets: Arc<Budgets>,
+    account: Arc<Account>,
+    leases: Option<Leases>,
+    now: Timestamp,
+    bids: u64,
+}
+
+fn start(settings: &SharedSettings, number: u16, limit: i64) -> Result<Node, LeaseError> {
+    start_as(settings, number, limit, &format!("folder {number}"), START)
+}
+
+fn start_as(
+    settings: &SharedSettings,
+    number: u16,
+    limit: i64,
+    identity: &str,
+    now: Timestamp,
+) -> Result<Node, LeaseError> {
+    let budgets = Arc::new(Budgets::leased(100_000));
+    budgets.want_hold(60);
+    let id = AccountId::campaign("shared");
+    let account = budgets.account(id, "shared", AccountKind::Campaign, &TimeZone::UTC, now);
+    let limits = Limits {
+        daily: Some(Nanos(limit)),
+        ..Limits::default()
+    };
+    account.set_limits(limits, now);
+    let authority = SharedAuthority::new(settings, number, identity.to_owned());
+    let leases = Leases::begin(Box::new(authority), budgets.clone(), number, now)?;
+    Ok(Node {
+        number,
+        budgets,
+        account,
+        leases: Some(leases),
+        now,
+        bids: 0,
+    })
+}
+
+impl Node {
+    /// A tenth of a second later.
+    fn tick(&mut self) -> Result<(), LeaseError> {
+        self.wait(100)
+    }
+
+    fn wait(&mut self, ms: i64) -> Result<(), LeaseError> {
+        self.now.0 += ms;
+        self.budgets.tick(self.now);
+        self.leases.as_mut().unwrap().tick(self.now)
+    }
+
+    /// Bids a cent each until nothing is granted any more; returns how many cents.
+    fn bid_all(&mut self) -> i64 {
+        (0..).take_while(|_| self.bid()).count() as i64
+    }
+
+    fn bid(&mut self) -> bool {
+        self.bids += 1;
+        let bid = BidId::new(self.number, 1, self.bids);
+        let taken = self.budgets.reserve(&[&self.account], Nanos(CENT), self.now);
+        taken.is_ok_and(|reservation| {
+            reservation
+                .commit(bid, Timestamp(self.now.0 + 10_000_000))
+                .is_ok()
+        })
+    }
+
+    fn end(mut self) {
+        self.leases.take().unwrap().end(self.now).unwrap();
+    }
+
+    fn quarantined(&self) -> i64 {
+        self.account.view(self.now).day.quarantined.0 / CENT
+    }
+}
+
+/// Looks and bids in turn until nobody gets any more for a while.
+fn spend_all(nodes: &mut [&mut Node]) -> i64 {
+    let (mut cents, mut idle) = (0, 0);
+    while idle < 40 {
+        let before = cents;
+        for node in nodes.iter_mut() {
+            node.tick().unwrap();
+            cents += node.bid_all();
+        }
+        idle = if cents > before { 0 } else { idle + 1 };
+    }
+    cents
+}
+
+#[test]
+fn three_nodes_spend_one_budget_and_no_more_also_what_stood_ready_on_an_idle_one() {
+    let redis = Redis::durable();
+    let mut nodes: Vec<_> = (1..=3)
+        .map(|number| start(&at(&redis), number, 500 * CENT).unwrap())
+        .collect();
+    let mut idle = nodes.pop().unwrap();
+    let mut cents = 0;
+    for _ in 0..100 {
+        idle.tick().unwrap();
+        for node in &mut nodes {
+            node.tick().unwrap();
+            cents += node.bid_all();
+        }
+    }
+    let seen: Vec<_> = nodes
+        .iter()
+        .chain([&idle])
+        .map(|node| node.account.view(node.now).day)
+        .collect();
+    // Each of the two may have the part of a bid left.
+    assert!((499..=500).contains(&cents), "{seen:#?}");
+    assert_eq!(idle.bid_all(), 0);
+}
+
+#[test]
+fn a_node_that_ends_cleanly_leaves_to_others_all_but_what_it_holds() {
+    let redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, 100 * CENT).unwrap();
+    let mut second = start(&at(&redis), 2, 100 * CENT).unwrap();
+    assert!(first.bid() && first.bid());
+    first.end();
+    assert_eq!(spend_all(&mut [&mut second]), 98);
+}
+
+#[test]
+fn a_crashed_node_sets_aside_what_it_had_and_gives_the_rest_back_itself() {
+    let redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, 300 * CENT).unwrap();
+    assert!(first.bid());
+    drop(first);
+    let mut second = start(&at(&redis), 2, 300 * CENT).unwrap();
+    assert_eq!(
+        spend_all(&mut [&mut second]),
+        290,
+        "the first one's lease is nobody else's"
+    );
+
+    let mut again = start_as(&at(&redis), 1, 300 * CENT, "folder 1", second.now).unwrap();
+    assert_eq!(again.quarantined(), 10);
+    assert_eq!(spend_all(&mut [&mut again, &mut second]), 0);
+    again.wait(60_001).unwrap();
+    assert_eq!(again.quarantined(), 0);
+    // No bill came: what it had is free for anybody.
+    assert_eq!(spend_all(&mut [&mut again, &mut second]), 10);
+}
+
+#[test]
+fn a_number_belongs_to_one_data_folder_and_a_dead_node_is_charged_in_full() {
+    let redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, 300 * CENT).unwrap();
+    let stranger = start_as(&at(&redis), 1, 300 * CENT, "another folder", START).map(|_| ());
+    assert!(
+        matches!(stranger, Err(LeaseError::Refused { dead: false, .. })),
+        "{stranger:?}"
+    );
+
+    let mut inbox = Inbox::new(&at(&redis));
+    assert_eq!(inbox.declare_dead(1, START).unwrap(), "live");
+    assert!(matches!(
+        first.tick(),
+        Ok(()) | Err(LeaseError::Refused { dead: true, .. })
+    ));
+    // It was not dead: what it has it may spend.
+    assert_eq!(first.bid_all(), 10);
+    assert!(matches!(
+        first.wait(2_000),
+        Err(LeaseError::Refused { dead: true, .. })
+    ));
+    let again = start_as(&at(&redis), 1, 300 * CENT, "folder 1", START).map(|_| ());
+    assert!(
+        matches!(again, Err(LeaseError::Refused { dead: true, .. })),
+        "{again:?}"
+    );
+    let mut second = start(&at(&redis), 2, 300 * CENT).unwrap();
+    assert_eq!(spend_all(&mut [&mut second]), 290);
+    let states: Vec<_> = inbox
+        .nodes(START)
+        .unwrap()
+        .into_iter()
+        .map(|node| (node.number, node.state))
+        .collect();
+    assert_eq!(states, [(1, "dead".to_owned()), (2, "live".to_owned())]);
+}
+
+#[test]
+fn a_killed_server_grants_nothing_until_it_is_back_and_all_have_said_what_they_hold() {
+    let mut redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, 200 * CENT).unwrap();
+    let mut second = start(&at(&redis), 2, 200 * CENT).unwrap();
+    redis.kill();
+    assert!(first.wait(1_000).is_err());
+    assert_eq!(first.bid_all(), 10, "to the end of the lease and no further");
+    assert!(
+        matches!(first.tick(), Err(LeaseError::Broken)),
+        "nobody waits for it"
+    );
+
+    redis.restart();
+    first.wait(1_000).unwrap();
+    assert_eq!(first.bid_all(), 0, "the second one has not declared");
+    assert!(!declared(&redis, 2) && declared(&redis, 1));
+    assert!(second.wait(1_100).is_err(), "its connection has ended");
+    second.wait(1_100).unwrap();
+    first.tick().unwrap();
+    assert!(first.bid_all() > 0);
+    spend_all(&mut [&mut first, &mut second]);
+    let reserved = [&first, &second].map(|node| node.account.view(node.now).day.reserved.0 / CENT);
+    let spent: i64 = reserved.iter().sum();
+    assert!(
+        (199..=200).contains(&spent),
+        "the limit, but for less than a bid: {reserved:?}"
+    );
+}
+
+fn declared(redis: &Redis, number: u16) -> bool {
+    let nodes = Inbox::new(&at(redis)).nodes(START).unwrap();
+    nodes
+        .into_iter()
+        .find(|node| node.number == number)
+        .unwrap()
+        .declared
+}
+
+#[test]
+fn a_dead_node_is_not_waited_for() {
+    let mut redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, 200 * CENT).unwrap();
+    let second = start(&at(&redis), 2, 200 * CENT).unwrap();
+    drop(second);
+    redis.kill();
+    redis.restart();
+    assert!(first.wait(1_500).is_err(), "the connection has ended");
+    first.wait(1_500).unwrap();
+    first.bid_all();
+    first.tick().unwrap();
+    assert_eq!(first.bid_all(), 0);
+    Inbox::new(&at(&redis)).declare_dead(2, START).unwrap();
+    first.tick().unwrap();
+    assert!(first.bid_all() > 0);
+}
+
+#[test]
+fn a_slow_server_opens_the_breaker_and_a_node_that_is_cut_off_stops_at_zero_and_comes_back() {
+    let redis = Redis::durable();
+    let wire = Wire::to(redis.port);
+    let quick = SharedSettings {
+        timeout: Duration::from_millis(50),
+        ..settings(wire.url())
+    };
+    let mut far = retried(|| start(&quick, 1, 400 * CENT));
+    let mut near = start(&at(&redis), 2, 400 * CENT).unwrap();
+
+    redis.freeze(true);
+    assert!(matches!(far.wait(1_000), Err(LeaseError::Shared(_))));
+    assert!(
+        matches!(far.tick(), Err(LeaseError::Broken)),
+        "the breaker is open"
+    );
+    redis.freeze(false);
+    retried(|| far.wait(1_000));
+
+    wire.cut();
+    let alone = far.bid_all();
+    assert!((1..=25).contains(&alone), "{alone}");
+    assert!((0..20).all(|_| far.wait(1_000).is_err()));
+    assert_eq!(far.bid_all(), 0);
+    let meanwhile = spend_all(&mut [&mut near]);
+    assert!(
+        meanwhile >= 375 && meanwhile + alone <= 400,
+        "{meanwhile} {alone}"
+    );
+
+    wire.mend();
+    retried(|| far.wait(1_000));
+    let mut rest = 0;
+    while meanwhile + alone + rest < 400 {
+        // A busy machine may be slower than 50 ms: then it is the next look that counts.
+        rest += far.wait(1_000).map_or(0, |()| far.bid_all());
+        near.wait(1_000).unwrap();
+        rest += near.bid_all();
+        assert!(far.now.0 < START.0 + 3_600_000, "{rest}");
+    }
+    assert_eq!(meanwhile + alone + rest, 400);
+}
+
+fn retried<T>(mut act: impl FnMut() -> Result<T, LeaseError>) -> T {
+    (0..200).find_map(|_| act().ok()).expect("an answer within 50 ms")
+}
+
+#[test]
+fn a_replica_that_takes_over_knows_every_grant_that_was_used() {
+    let mut master = Redis::durable();
+    let replica = Redis::durable();
+    replica.ask(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    let wire = Wire::to(master.port);
+    let replicated = SharedSettings {
+        replicas: 1,
+        ..settings(wire.url())
+    };
+    let mut first = (0..1_000)
+        .find_map(|_| start(&replicated, 1, 300 * CENT).ok())
+        .expect("the replica is linked within some seconds");
+    let mut second = start(&replicated, 2, 300 * CENT).unwrap();
+    let before = first.bid_all() + second.bid_all();
+    first.tick().unwrap();
+    second.tick().unwrap();
+
+    // The replica hangs: what it has not got is not used.
+    replica.freeze(true);
+    let held = first.bid_all();
+    assert!(first.tick().is_err());
+    assert_eq!(first.bid_all(), 0);
+    replica.freeze(false);
+
+    master.kill();
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    wire.lead_to(replica.port);
+    // The new master has no replica: with one demanded, nothing is granted.
+    assert!((0..3).all(|_| first.wait(1_100).is_err()));
+    let alone = SharedSettings {
+        replicas: 0,
+        ..replicated.clone()
+    };
+    let mut third = start(&alone, 3, 300 * CENT).unwrap();
+    third.tick().unwrap();
+    assert_eq!(third.bid_all(), 0, "the others have not declared");
+    // They have, although they did not get a replica's word for it.
+    assert!((0..3).all(|_| second.wait(1_100).is_err()));
+    let rest = spend_all(&mut [&mut third]) + first.bid_all() + second.bid_all();
+    assert!(before + held + rest <= 300, "{before} {held} {rest}");
+    assert!(before + held + rest >= 200, "{before} {held} {rest}");
+}
+
+#[test]
+fn a_server_that_may_forget_is_refused_unless_that_is_allowed() {
+    for missing in 0..3 {
+        let mut options = DURABLE;
+        options[2 * missing + 1] = ["no", "everysec", "allkeys-lru"][missing];
+        let redis = Redis::start(&options);
+        let refused = start(&at(&redis), 1, CENT).map(|_| ());
+        assert!(
+            matches!(refused, Err(LeaseError::NotDurable { .. })),
+            "{refused:?}"
+        );
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains(DURABLE[2 * missing].trim_start_matches('-')),
+            "{text}"
+        );
+        let allowed = SharedSettings {
+            may_lose: true,
+            ..at(&redis)
+        };
+        assert!(start(&allowed, 1, CENT).is_ok());
+    }
+}
+
+#[test]
+fn a_call_that_is_overtaken_changes_nothing() {
+    let redis = Redis::durable();
+    let mut node = start(&at(&redis), 1, 100 * CENT).unwrap();
+    let key = redis.ask(&["KEYS", "outbid:limit:*"]);
+    assert!(key.contains("outbid:limit:"), "{key}");
+    // The same sequence number again.
+    let number = redis.ask(&["HGET", "outbid:node:1", "seq"]);
+    node.tick().unwrap();
+    assert_ne!(redis.ask(&["HSET", "outbid:node:1", "seq", "999999"]), number);
+    let overtaken = node.wait(1_000);
+    assert!(matches!(overtaken, Err(LeaseError::Undeclared)), "{overtaken:?}");
+}
+
+#[test]
+fn bookings_wait_for_their_owner_in_order_and_not_for_a_dead_one() {
+    let redis = Redis::durable();
+    let _owner = start(&at(&redis), 1, CENT).unwrap();
+    let mut inbox = Inbox::new(&at(&redis));
+    let parcels: Vec<Vec<u8>> = (0..5u8).map(|n| vec![n, 0, 255, 13, 10]).collect();
+    inbox.put(1, &parcels, START).unwrap();
+    assert_eq!(inbox.peek(1, 3, START).unwrap(), parcels[..3]);
+    inbox.drop_first(1, 3, START).unwrap();
+    assert_eq!(inbox.peek(1, 10, START).unwrap(), parcels[3..]);
+    assert!(matches!(
+        inbox.put(9, &parcels, START),
+        Err(LeaseError::Refused { dead: false, .. })
+    ));
+    inbox.declare_dead(1, START).unwrap();
+    assert!(matches!(
+        inbox.put(1, &parcels, START),
+        Err(LeaseError::Refused { dead: true, .. })
+    ));
+}
