@@ -37,7 +37,7 @@ pub struct Settings {
     /// Where notices are sent to instead of the host that they name: for bidders whose public address is https or
     /// is not reached from here. Its path is not used.
     pub notices: Option<Address>,
-    /// The admin API of an Outbid, for the money cases.
+    /// The admin API of an Outbid, for the money and opt-out cases.
     pub admin: Option<Address>,
     /// `Authorization: Bearer …` at the admin API.
     pub admin_token: Option<String>,

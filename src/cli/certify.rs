@@ -20,7 +20,7 @@ pub struct CertifyArguments {
     /// Send notices here instead of to the host in their URLs: for a public address that is https or elsewhere.
     #[arg(long, value_name = "URL", value_parser = Address::parse)]
     notices: Option<Address>,
-    /// The admin address of an Outbid, for the money cases. Its token is read from OUTBID_ADMIN_TOKEN.
+    /// The admin address of an Outbid, for the money and opt-out cases. Its token is read from OUTBID_ADMIN_TOKEN.
     #[arg(long, value_name = "ADDR", value_parser = admin)]
     admin: Option<Address>,
     /// A deal that the bidder bids on; without one the cases about known deals are not tested.

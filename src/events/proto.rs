@@ -58,12 +58,14 @@ pub enum Signal {
     Gdpr = 2,
     UsPrivacy = 3,
     Gpp = 4,
-    Lmt = 5,
-    Dnt = 6,
+    /// Global Privacy Control.
+    Gpc = 5,
+    Lmt = 6,
+    Dnt = 7,
     /// Our own list of those who opted out.
-    OptOut = 7,
+    OptOut = 8,
     /// Nothing restricts.
-    Nothing = 8,
+    Nothing = 9,
 }
 
 /// The answer to one bid request: what was offered, and with which features it was scored.

@@ -96,7 +96,7 @@ impl ConsentBits {
     /// What a consent says by itself; that the GDPR applies, only where it decided.
     pub fn of(consent: Consent) -> ConsentBits {
         let by = |signals: &[Signal]| signals.contains(&consent.decided_by);
-        let refused = by(&[Signal::UsPrivacy, Signal::Gpp, Signal::OptOut]);
+        let refused = by(&[Signal::UsPrivacy, Signal::Gpp, Signal::Gpc, Signal::OptOut]);
         ConsentBits::default()
             .with(ConsentBits::USER_KEY, consent.personal_data)
             .with(ConsentBits::PROFILE, consent.profile_use)
@@ -120,6 +120,7 @@ pub fn decided_by(consent: Option<Consent>) -> proto::Signal {
         Some(Signal::Gdpr) => proto::Signal::Gdpr,
         Some(Signal::UsPrivacy) => proto::Signal::UsPrivacy,
         Some(Signal::Gpp) => proto::Signal::Gpp,
+        Some(Signal::Gpc) => proto::Signal::Gpc,
         Some(Signal::Lmt) => proto::Signal::Lmt,
         Some(Signal::Dnt) => proto::Signal::Dnt,
         Some(Signal::OptOut) => proto::Signal::OptOut,

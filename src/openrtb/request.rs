@@ -480,6 +480,8 @@ pub struct Regs<'a> {
     pub gpp_sid: Ints,
     /// `gpp_sid` says that no section is in force (`[-1]` or `[0]`).
     pub gpp_not_applicable: bool,
+    /// `ext.gpc`: the browser sent `Sec-GPC: 1`.
+    pub gpc: bool,
     pub dsa: DsaTerms,
 }
 

@@ -90,6 +90,27 @@ pub struct DsaParameters {
     pub precise_location: bool,
 }
 
+/// The most characters of `behalf` and `paid`.
+const DSA_NAME_MAX: usize = 100;
+
+impl<'a> Dsa<'a> {
+    /// No longer than it may be.
+    fn behalf(&self) -> &'a str {
+        first_characters(self.behalf, DSA_NAME_MAX)
+    }
+
+    fn paid(&self) -> &'a str {
+        first_characters(self.paid, DSA_NAME_MAX)
+    }
+}
+
+impl DsaParameters {
+    fn ids(self) -> impl Iterator<Item = u32> {
+        let all = [(self.profile, 1), (true, 2), (self.precise_location, 3)];
+        all.into_iter().filter_map(|(applied, id)| applied.then_some(id))
+    }
+}
+
 /// `mtype`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MarkupType {
@@ -318,22 +339,18 @@ fn write_ext(out: &mut Vec<u8>, bid: &BidFields) {
 
 fn write_dsa(out: &mut Vec<u8>, dsa: &Dsa) {
     put(out, r#"{"behalf":"#);
-    write_string(out, first_characters(dsa.behalf, 100));
+    write_string(out, dsa.behalf());
     put(out, r#","paid":"#);
-    write_string(out, first_characters(dsa.paid, 100));
+    write_string(out, dsa.paid());
     if let Some((domain, parameters)) = dsa.transparency {
         put(out, r#","transparency":[{"domain":"#);
         write_string(out, domain);
         put(out, r#","dsaparams":["#);
-        put(out, if parameters.profile { "1,2" } else { "2" });
-        put(
-            out,
-            if parameters.precise_location {
-                ",3]}]"
-            } else {
-                "]}]"
-            },
-        );
+        for (position, id) in parameters.ids().enumerate() {
+            put(out, if position > 0 { "," } else { "" });
+            put(out, itoa::Buffer::new().format(id));
+        }
+        put(out, "]}]");
     }
     put(
         out,

@@ -26,7 +26,7 @@ pub const PATH: &str = "/v1/opt-out";
 
 /// HTML.
 pub const EXPLANATION: &str = "<p>If you opt out, we stop at once: no profile of yours is looked up, we do not count which \
-     ads you see, and nothing is recorded or learnt under your id. You will still see ads, chosen by the page alone. \
+     ads you see, and nothing is recorded or learnt under your id. You will still see ads, chosen by page, place and time. \
      It holds for the id that was used for this ad and for those that we know to be yours; a browser or device that gives you \
      another id needs its own opt-out.</p>";
 

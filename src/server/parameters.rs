@@ -77,6 +77,7 @@ pub fn decided_by(signal: Signal) -> &'static str {
         Signal::Gdpr => "Your choices under the GDPR set the limits.",
         Signal::UsPrivacy => "Your opt-out under US privacy law set the limits.",
         Signal::Gpp => "Your choices in the Global Privacy Platform set the limits.",
+        Signal::Gpc => "Your browser sends the Global Privacy Control, so no id of yours was used.",
         Signal::Lmt => "Your device asks to limit ad tracking, so no id of yours was used.",
         Signal::Dnt => "Your browser asks not to be tracked, so no id of yours was used.",
         Signal::OptOut => "You have opted out with us, so no id of yours was used.",

@@ -12,6 +12,8 @@ pub enum Signal {
     UsPrivacy,
     /// A section of `regs.gpp` that `regs.gpp_sid` puts in force, or a GPP string without saying which are.
     Gpp,
+    /// `regs.ext.gpc`: the Global Privacy Control of the browser (OpenRTB 2.x extension "gpc").
+    Gpc,
     /// `device.lmt`.
     Lmt,
     /// `device.dnt`.
@@ -23,11 +25,12 @@ pub enum Signal {
 }
 
 impl Signal {
-    pub const ALL: [Signal; 8] = [
+    pub const ALL: [Signal; 9] = [
         Signal::Coppa,
         Signal::Gdpr,
         Signal::UsPrivacy,
         Signal::Gpp,
+        Signal::Gpc,
         Signal::Lmt,
         Signal::Dnt,
         Signal::OptOut,
@@ -42,6 +45,7 @@ impl Signal {
             Signal::Gdpr => "gdpr",
             Signal::UsPrivacy => "us_privacy",
             Signal::Gpp => "gpp",
+            Signal::Gpc => "gpc",
             Signal::Lmt => "lmt",
             Signal::Dnt => "dnt",
             Signal::OptOut => "opt_out",

@@ -40,7 +40,7 @@ fn check_accepts_a_valid_folder_and_shows_what_it_means() {
     let valid = check(&folder, &[]);
     assert!(valid.status.success());
     assert!(
-        text(&valid).contains("valid (4 exchanges, 1 campaign, 1 line item, 3 creatives)"),
+        text(&valid).contains("valid (6 exchanges, 1 campaign, 1 line item, 3 creatives)"),
         "{}",
         text(&valid)
     );

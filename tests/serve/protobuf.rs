@@ -77,9 +77,14 @@ fn the_answer_to_protobuf_says_what_the_answer_to_json_says() {
     let adm = response["seatbid"][0]["bid"][0]["adm"].as_str().unwrap();
     assert!(adm.contains(&format!("{PUBLIC_URL}/n/click?t=TOKEN")), "{adm}");
 
-    request["regs"] = json!({"ext": {"dsa": {"dsarequired": 2}}});
-    let response = check_same(&bidder, &request);
-    assert_eq!(response["seatbid"][0]["bid"][0]["ext"]["dsa"]["adrender"], 0);
+    for (pub_render, ad_render) in [(0, 1), (2, 0)] {
+        let dsa = json!({"dsarequired": 2, "pubrender": pub_render, "datatopub": 2});
+        request["regs"] = json!({"ext": {"dsa": dsa}});
+        let dsa = check_same(&bidder, &request)["seatbid"][0]["bid"][0]["ext"]["dsa"].take();
+        assert_eq!(dsa["adrender"], ad_render);
+        let parameters = json!([{"domain": "bid.example", "dsaparams": [1, 2]}]);
+        assert_eq!(dsa["transparency"], parameters);
+    }
 
     let mut film = banner("film", "u-000002");
     film["imp"][0] = video();

@@ -63,6 +63,7 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
             json!({"regs": {"gpp": "DBABTA~1YNN", "gpp_sid": [6, 24]}}),
             "gpp",
         ),
+        ("controlled", json!({"regs": {"ext": {"gpc": "1"}}}), "gpc"),
         ("gone", json!({}), "opt_out"),
     ]
 }

@@ -8,7 +8,7 @@ use crate::certify::Flaw;
 use crate::certify::answer::{Answer, Bid};
 use crate::certify::case::{Case, Section, Verdict, ensure, fails, not_tested};
 use crate::certify::client::Call;
-use crate::certify::stage::{Format, Stage};
+use crate::certify::stage::{Base, Format, Stage};
 use serde_json::{Value, json};
 
 pub fn cases() -> Vec<Case> {
@@ -94,6 +94,22 @@ fn known_person(stage: &Stage) -> Result<(Value, Bid), Flaw> {
     match explained(stage, &bid)?["id_used"].as_bool() {
         Some(true) => Ok((request, bid)),
         _ => not_tested("bids are made without an id of the user in any case"),
+    }
+}
+
+/// With the edit a bid is made without an id of the user, though one is used without it.
+pub(super) fn uses_no_id(stage: &Stage, base: &Base, edit: impl Fn(&mut Value)) -> Verdict {
+    let (_, bid) = stage.fresh_bid(base)?;
+    if explained(stage, &bid)?["id_used"] != true {
+        return not_tested("bids are made without an id of the user in any case");
+    }
+    let mut request = stage.fresh(&base.request);
+    edit(&mut request);
+    match stage.ask(&request)?.bids().first() {
+        Some(bid) => ensure(explained(stage, bid)?["id_used"] == false, || {
+            "an id of the user was used all the same".into()
+        }),
+        None => not_tested("there is no bid without an id of the user"),
     }
 }
 

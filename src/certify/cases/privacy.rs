@@ -2,7 +2,7 @@
 //!
 //! Invariant: that an id is kept back is shown only where it comes back without the signal.
 
-use super::{Change, apply, harmless};
+use super::{Change, apply, harmless, opt_out};
 use crate::certify::case::{Case, Section, Verdict, ensure, fails, not_tested};
 use crate::certify::stage::{Format, Stage};
 use serde_json::{Value, json};
@@ -95,6 +95,12 @@ pub(super) const RESTRICTED: &[Change] = &[
         spec: "2.5 position",
         title: "an opt-out in regs.ext.us_privacy is one: no id comes back",
         edits: &[("regs.ext.us_privacy", r#""1YYN""#)],
+    },
+    Change {
+        id: "privacy.gpc",
+        spec: "GPC extension",
+        title: "with the Global Privacy Control of the browser no id comes back",
+        edits: &[("regs.ext.gpc", r#""1""#)],
     },
     Change {
         id: "privacy.gpp.missing",
@@ -271,9 +277,13 @@ fn says_nothing_of_the_user(stage: &Stage, edits: &[(&str, &str)]) -> Verdict {
     let base = stage.base(Format::App).or_else(|_| stage.any())?;
     let (lifted, bid) = stage.fresh_bid(base)?;
     if id_in(&lifted, &bid.fields.to_string()).is_none() {
-        return not_tested(
-            "bids have no id of the user in any case; what is done with it inside does not show",
-        );
+        return match &stage.settings.admin {
+            // An Outbid says on the page of an ad whether an id was used for it.
+            Some(_) => opt_out::uses_no_id(stage, base, |request| apply(request, edits)),
+            None => not_tested(
+                "bids have no id of the user in any case; what is done with it inside does not show",
+            ),
+        };
     }
     let mut request = stage.fresh(&base.request);
     apply(&mut request, edits);

@@ -414,4 +414,8 @@ pub struct RegsExt {
 pub struct DsaRequest {
     #[prost(int32, optional, tag = "1")]
     pub dsarequired: Option<i32>,
+    #[prost(int32, optional, tag = "2")]
+    pub pubrender: Option<i32>,
+    #[prost(int32, optional, tag = "3")]
+    pub datatopub: Option<i32>,
 }

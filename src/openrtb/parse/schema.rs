@@ -538,6 +538,8 @@ fn regs_ext(number: u32) -> Option<Field> {
 fn dsa(number: u32) -> Option<Field> {
     match number {
         1 => one("dsarequired", Int),
+        2 => one("pubrender", Int),
+        3 => one("datatopub", Int),
         _ => None,
     }
 }

@@ -129,6 +129,7 @@ impl<'a> Parser<'_, 'a> {
                 }
             }
             "gpp" => regs.gpp = Some(value.text().unwrap_or("")),
+            "gpc" => regs.gpc |= value.restriction().unwrap_or(false),
             "gpp_sid" => self.gpp_sections(value, regs)?,
             "dsa" => regs.dsa = dsa(value),
             _ => {}

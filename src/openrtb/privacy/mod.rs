@@ -9,6 +9,7 @@
 //! | `regs.us_privacy` opts out, or is no such string | what needs no identity |
 //! | `regs.gpp` for the sections in `regs.gpp_sid` | what every one of them leaves ([`gpp`], [`us_sections`]) |
 //! | `regs.gpp` without `regs.gpp_sid` | what needs no identity: nobody says which sections are in force |
+//! | `regs.ext.gpc` = 1, the Global Privacy Control of the browser | what needs no identity |
 //! | `device.lmt` = 1 | what needs no identity |
 //! | `device.dnt` = 1, if the policy honours it | what needs no identity |
 //! | our own list of those who opted out names an id of the request | what needs no identity |
@@ -268,11 +269,12 @@ pub fn every_id<'r, 'a>(request: &'r Request<'a>) -> impl Iterator<Item = UserId
 }
 
 /// Every signal of a request that can restrict, in the order of [`Signal`].
-const RESTRICTING: [Signal; 6] = [
+const RESTRICTING: [Signal; 7] = [
     Signal::Coppa,
     Signal::Gdpr,
     Signal::UsPrivacy,
     Signal::Gpp,
+    Signal::Gpc,
     Signal::Lmt,
     Signal::Dnt,
 ];
@@ -286,6 +288,7 @@ fn allowed(signal: Signal, request: &Request<'_>, policy: &PrivacyPolicy) -> Use
         Signal::Gdpr => by_gdpr(request, policy),
         Signal::UsPrivacy => unless(regs.us_privacy.is_some_and(opts_out_of_sale), Uses::OPTED_OUT),
         Signal::Gpp => by_gpp(request, policy),
+        Signal::Gpc => unless(regs.gpc, Uses::OPTED_OUT),
         Signal::Lmt => unless(device.lmt, Uses::OPTED_OUT),
         Signal::Dnt => unless(device.dnt && policy.honour_dnt, Uses::OPTED_OUT),
         // What the request says; the list is asked later, by `Consent::opt_out`.

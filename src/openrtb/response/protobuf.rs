@@ -104,11 +104,18 @@ fn write_shape(out: &mut Vec<u8>, bid: &BidFields) {
     put_maybe_number(out, 21, bid.exp_s);
 }
 
-/// Our markup does not show this information itself: `adrender` (4) is false.
 fn write_dsa(out: &mut Vec<u8>, dsa: &Dsa) {
-    put_text(out, 1, dsa.behalf);
-    put_text(out, 2, dsa.paid);
-    put_number(out, 4, 0);
+    put_text(out, 1, dsa.behalf());
+    put_text(out, 2, dsa.paid());
+    if let Some((domain, parameters)) = dsa.transparency {
+        message(out, 3, |out| {
+            put_text(out, 1, domain);
+            message(out, 2, |out| {
+                parameters.ids().for_each(|id| put_varint(out, id.into()))
+            });
+        });
+    }
+    put_number(out, 4, u32::from(dsa.ad_shows));
 }
 
 /// A message, or text, of which only the writing tells how long it is.
