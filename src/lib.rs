@@ -15,6 +15,7 @@
 pub mod config;
 
 pub mod certify;
+pub mod lab;
 pub mod server;
 
 pub mod engine;

@@ -9,6 +9,7 @@ mod explain;
 mod model;
 mod nodes;
 mod privacy;
+mod replay;
 mod serve;
 mod store;
 mod world;
@@ -83,6 +84,12 @@ enum Command {
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
+    /// Replay recorded auctions and compare bidding strategies under a budget.
+    #[command(
+        subcommand,
+        after_help = "Example: outbid replay ipinyou --log 2997.test.txt.xz --histogram 2997.info.json --fraction 1/16"
+    )]
+    Replay(replay::ReplayCommand),
 }
 
 #[derive(Args, Clone)]
@@ -332,6 +339,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
         Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
+        Command::Replay(command) => replay::run(&command),
     }
 }
 

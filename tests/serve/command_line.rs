@@ -22,6 +22,8 @@ fn every_command_shows_an_example() {
         "model rows",
         "model check",
         "model promote",
+        "replay",
+        "replay ipinyou",
     ] {
         let help = run(command.split_whitespace().chain(["--help"]));
         assert!(help.status.success(), "{command}");
