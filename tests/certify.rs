@@ -1,48 +1,54 @@
-//! `certify` judged: by servers that cannot pass, and by a bidder that keeps its rules until one is switched off.
+//! `certify` judged: by servers that cannot pass, and by our own bidder with each of its rules off in turn.
+//!
+//! Invariant: nothing in the bidder can be switched off for this: what is off stands between it and `certify`.
 
+#[path = "certify/mutants.rs"]
+mod mutants;
+#[path = "certify/outbid.rs"]
+mod outbid_process;
+#[path = "certify/proxy.rs"]
+mod proxy;
 #[path = "certify/server.rs"]
 mod server;
-#[path = "certify/toy.rs"]
-mod toy;
 
+use mutants::Mutant;
 use outbid::certify::{Address, Report, Settings, certify};
-use serde_json::{Value, json};
+use outbid_process::Outbid;
+use proxy::{Behind, Twist};
+use serde_json::json;
 use server::{Reply, Server};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use toy::{Rule, Toy};
 
 #[test]
 fn a_server_that_never_bids_is_not_certified_and_passes_nothing() {
-    let report = run(Server::start(|_| Reply::status(204)), "");
-    assert!(!report.passed());
-    assert!(report.found.is_empty());
-    assert_eq!(outcomes(&report, "pass"), [""; 0]);
+    passes_nothing(204);
 }
 
 #[test]
 fn a_server_that_refuses_everything_is_not_certified_and_passes_nothing() {
-    let report = run(Server::start(|_| Reply::status(400)), "");
-    assert!(!report.passed());
-    assert_eq!(outcomes(&report, "pass"), [""; 0]);
+    passes_nothing(400);
 }
 
 #[test]
 fn a_server_that_breaks_down_is_not_certified_and_passes_nothing() {
-    let report = run(Server::start(|_| Reply::status(500)), "");
-    assert!(!report.passed());
-    assert_eq!(outcomes(&report, "pass"), [""; 0]);
+    passes_nothing(500);
 }
 
 #[test]
 fn a_server_that_always_bids_the_same_fails_every_rule_that_forbids_a_bid() {
-    let bid = toy::bid(
-        &json!({"id": "fixed", "imp": [{"id": "1"}]}),
-        "1",
-        2.0,
-        "http://127.0.0.1:1",
-    );
-    let report = run(Server::start(move |_| Reply::json(&bid)), "");
+    let bid = json!({
+        "id": "fixed-1", "impid": "1", "price": 2.0, "nurl": "http://127.0.0.1:1/win?p=${AUCTION_PRICE}",
+        "adm": "<a href=\"http://127.0.0.1:1/click\" style=\"color:red\">Brand</a>",
+        "adomain": ["ads.brand.example"], "cat": ["IAB9-5"], "cid": "1", "crid": "1-1", "language": "en",
+        "w": 300, "h": 250, "mtype": 1, "exp": 300,
+    });
+    let response = json!({"id": "fixed", "cur": "USD", "seatbid": [{"seat": "brand", "bid": [bid]}]});
+    let server = Server::start(move |_| Reply::json(&response));
+    let report = certify(&settings(server.address), |case| !LARGE.contains(&case.id));
     assert!(!report.passed());
     let failed = outcomes(&report, "fail");
     for id in [
@@ -75,18 +81,21 @@ fn a_server_that_always_bids_the_same_fails_every_rule_that_forbids_a_bid() {
 fn a_bidder_that_falls_silent_passes_no_rule_that_forbids_a_bid() {
     // Enough for the search for requests, not for the cases.
     let left = AtomicUsize::new(20);
-    let toy = Toy::default();
+    let outbid = shared();
+    let behind = Behind::of(&outbid);
     let server = Server::start(move |request| {
         let bids = left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
             .is_ok();
         if bids {
-            toy.answer(request)
+            behind.pass(request)
         } else {
             Reply::status(204)
         }
     });
-    let report = run(server, "blocks.badv");
+    let report = certify(&settings(server.address), |case| {
+        case.id.starts_with("blocks.badv")
+    });
     assert!(!report.found.is_empty());
     assert!(!report.passed());
     assert_eq!(outcomes(&report, "pass"), [""; 0]);
@@ -94,55 +103,25 @@ fn a_bidder_that_falls_silent_passes_no_rule_that_forbids_a_bid() {
 }
 
 #[test]
-fn a_bidder_that_keeps_its_rules_passes_them() {
-    let report = run(Server::start(|request| Toy::default().answer(request)), "");
-    for rule in Rule::ALL {
-        for id in rule.cases() {
-            assert_eq!(outcome(&report, id), "pass", "{id}: {}", reason(&report, id));
-        }
-    }
-}
-
-#[test]
-fn each_rule_that_is_switched_off_fails_its_own_cases() {
-    for rule in Rule::ALL {
-        let toy = Toy::without(rule);
-        let server = Server::start(move |request| toy.answer(request));
-        let settings = settings(&server);
-        let report = certify(&settings, |case| rule.cases().contains(&case.id));
-        for id in rule.cases() {
-            assert_eq!(
-                outcome(&report, id),
-                "fail",
-                "{rule:?} is off: {id}: {}",
-                reason(&report, id)
-            );
-        }
-        assert!(!report.passed());
-    }
-}
-
-#[test]
 fn what_cannot_be_provoked_is_not_tested() {
-    let report = run(Server::start(|request| Toy::default().answer(request)), "");
-    for id in [
-        "audio.mimes.unknown",
-        "deals.known.echo",
-        "money.bill",
-        "banner.battr",
-        "video.battr",
-    ] {
+    let outbid = shared();
+    let without = Settings {
+        deals: Vec::new(),
+        admin: None,
+        ..settings_of(&outbid)
+    };
+    let ids = ["deals.known.echo", "money.bill"];
+    let report = certify(&without, |case| ids.contains(&case.id));
+    for id in ids {
         assert_eq!(outcome(&report, id), "not tested", "{id}");
     }
 }
 
 #[test]
 fn a_report_says_of_each_failure_what_was_sent_and_what_came() {
-    let toy = Toy::without(Rule::Floor);
-    let report = run(
-        Server::start(move |request| toy.answer(request)),
-        "imp.floor.banner",
-    );
+    let outbid = shared();
+    let mutant = proxy::start(Behind::of(&outbid), Twist::Hide(&["imp.*.bidfloor"]));
+    let report = certify(&settings(mutant.address), |case| case.id == "imp.floor.banner");
     let json = report.to_json();
     assert_eq!(json["passed"], false);
     let case = &json["cases"][0];
@@ -158,12 +137,17 @@ fn a_report_says_of_each_failure_what_was_sent_and_what_came() {
 
 #[test]
 fn credentials_are_sent_and_stay_out_of_the_report() {
-    let toy = Toy::without(Rule::Floor);
+    let outbid = shared();
+    let behind = Behind::of(&outbid);
     let server = Server::start(move |request| match request.header("authorization") {
-        Some("Bearer secret") => toy.answer(request),
+        Some("Bearer secret") => {
+            let mut request = request.clone();
+            proxy::edit(&mut request, |body| proxy::hide(body, "imp.*.bidfloor"));
+            behind.pass(&request)
+        }
         _ => Reply::status(401),
     });
-    let mut settings = settings(&server);
+    let mut settings = settings(server.address);
     settings.headers = vec![("Authorization".into(), "Bearer secret".into())];
     let report = certify(&settings, |case| case.id == "imp.floor.banner");
     assert_eq!(outcome(&report, "imp.floor.banner"), "fail");
@@ -171,59 +155,119 @@ fn credentials_are_sent_and_stay_out_of_the_report() {
 }
 
 #[test]
-fn protobuf_is_tested_where_it_is_spoken() {
-    const CASES: &str = "transport.protobuf.";
-    let is_protobuf = |request: &server::Request| {
-        request
-            .header("content-type")
-            .is_some_and(|kind| kind.contains("protobuf"))
-    };
+fn protobuf_is_not_tested_where_it_is_not_spoken() {
+    let outbid = shared();
+    let behind = Behind::of(&outbid);
     let without = Server::start(move |request| {
-        if is_protobuf(request) {
+        let kind = request.header("content-type").unwrap_or_default();
+        if kind.contains("protobuf") {
             Reply::status(415)
         } else {
-            Toy::default().answer(request)
+            behind.pass(request)
         }
     });
-    let report = run(without, CASES);
+    let report = certify(&settings(without.address), |case| {
+        case.id.starts_with("transport.protobuf.")
+    });
     let not_tested = outcomes(&report, "not tested");
     assert!(not_tested.len() >= 20 && not_tested.len() == report.results.len());
-
-    // JSON to protobuf, and bids on bodies that are no message.
-    let bid = toy::bid(
-        &json!({"id": "r", "imp": [{"id": "1"}]}),
-        "1",
-        2.0,
-        "http://127.0.0.1:1",
-    );
-    let deaf = Server::start(move |request| {
-        if is_protobuf(request) {
-            Reply::json(&bid)
-        } else {
-            Toy::default().answer(request)
-        }
-    });
-    let report = run(deaf, CASES);
-    for id in [
-        "answer",
-        "content",
-        "no-bid",
-        "truncated",
-        "length",
-        "varint",
-        "tag",
-        "empty",
-        "json",
-        "floor.negative",
-    ] {
-        let id = format!("{CASES}{id}");
-        assert_eq!(outcome(&report, &id), "fail", "{id}: {}", reason(&report, &id));
-    }
 }
 
-fn settings(server: &Server) -> Settings {
+/// `cargo test --release --test certify mutants -- --nocapture` prints the table of mutants.
+#[test]
+fn our_bidder_passes_and_each_of_its_mutants_fails_its_own_cases() {
+    let outbid = Outbid::start();
+    let report = certify(&settings_of(&outbid), |_| true);
+    assert!(report.passed(), "{report}");
+    let mutants = mutants::all();
+    assert!(mutants.len() >= 40, "{}", mutants.len());
+    let named: BTreeSet<&str> = mutants.iter().flat_map(|mutant| mutant.cases).copied().collect();
+    let untested: Vec<_> = named.iter().filter(|id| outcome(&report, id) != "pass").collect();
+    let why = |id| format!("{id} is {}: {}", outcome(&report, id), reason(&report, id));
+    assert!(
+        untested.is_empty(),
+        "{:#?}",
+        untested.into_iter().map(|id| why(id)).collect::<Vec<_>>()
+    );
+    // What the books say is compared: nothing else may be billed while those cases run.
+    let (booked, free): (Vec<_>, Vec<_>) = mutants.iter().partition(|mutant| moves_money(mutant));
+    let mut survived = survivors(&outbid, &free, 2);
+    survived.push_str(&survivors(&outbid, &booked, 1));
+    let mut table = String::new();
+    for (number, mutant) in mutants.iter().enumerate() {
+        let cases = mutant.cases.join(" ");
+        writeln!(table, "{:>3}  {:<55} {cases}", number + 1, mutant.off).unwrap();
+    }
+    println!("what is off, and the cases that find it\n{table}");
+    assert!(survived.is_empty(), "{survived}");
+}
+
+fn moves_money(mutant: &Mutant) -> bool {
+    mutant.cases.iter().any(|id| id.starts_with("money."))
+}
+
+/// The cases that did not find their mutant, a line each.
+fn survivors(outbid: &Outbid, mutants: &[&Mutant], threads: usize) -> String {
+    let (next, survived) = (AtomicUsize::new(0), Mutex::new(String::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let lines = undetected(outbid, mutant);
+                    survived.lock().unwrap().push_str(&lines);
+                }
+            });
+        }
+    });
+    survived.into_inner().unwrap()
+}
+
+fn undetected(outbid: &Outbid, mutant: &Mutant) -> String {
+    let proxy = proxy::start(Behind::of(outbid), mutant.twist);
+    let mut settings = settings_of(outbid);
+    let through = Address::parse(&format!("http://{}/openrtb2/demo", proxy.address)).unwrap();
+    (settings.notices, settings.admin) = (Some(through.clone()), Some(through.clone()));
+    settings.url = through;
+    let report = certify(&settings, |case| mutant.cases.contains(&case.id));
+    let mut lines = String::new();
+    for id in mutant.cases {
+        let (outcome, reason) = (outcome(&report, id), reason(&report, id));
+        if outcome != "fail" {
+            writeln!(lines, "without {}: {id} is {outcome} {reason}", mutant.off).unwrap();
+        }
+    }
+    lines
+}
+
+fn passes_nothing(status: u16) {
+    let server = Server::start(move |_| Reply::status(status));
+    let report = certify(&settings(server.address), |case| !LARGE.contains(&case.id));
+    assert!(!report.passed());
+    assert!(report.found.is_empty());
+    assert_eq!(outcomes(&report, "pass"), [""; 0]);
+}
+
+/// Cases of megabytes: the small server of these tests is not asked to read them.
+const LARGE: [&str; 2] = ["transport.gzip.bomb", "transport.size.oversized"];
+
+/// A bidder that tests share while any of them runs.
+fn shared() -> Arc<Outbid> {
+    static SHARED: Mutex<Weak<Outbid>> = Mutex::new(Weak::new());
+    let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = known.upgrade() {
+        return running;
+    }
+    let started = Arc::new(Outbid::start());
+    *known = Arc::downgrade(&started);
+    started
+}
+
+fn settings(address: impl std::fmt::Display) -> Settings {
+    // Users and requests of one run never come again in another.
+    static RUN: AtomicU64 = AtomicU64::new(7);
+    let url = Address::parse(&format!("http://{address}/openrtb2/demo")).unwrap();
     Settings {
-        url: Address::parse(&format!("http://{}/bid", server.address)).unwrap(),
+        url,
         headers: Vec::new(),
         notices: None,
         admin: None,
@@ -231,44 +275,35 @@ fn settings(server: &Server) -> Settings {
         deals: Vec::new(),
         test: false,
         timeout: Duration::from_secs(20),
-        run: 7,
+        run: RUN.fetch_add(1, Ordering::Relaxed),
     }
 }
 
-/// All cases whose id begins with `prefix`, but the few of megabytes: they are tried on the real server.
-fn run(server: Server, prefix: &str) -> Report {
-    let large = ["transport.gzip.bomb", "transport.size.oversized"];
-    certify(&settings(&server), |case| {
-        case.id.starts_with(prefix) && !large.contains(&case.id)
-    })
+/// All that there is to know of our own bidder.
+fn settings_of(outbid: &Outbid) -> Settings {
+    let plain = settings(&outbid.bids);
+    Settings {
+        notices: Some(plain.url.clone()),
+        admin: Some(Address::parse(&format!("http://{}/", outbid.admin)).unwrap()),
+        deals: vec!["deal-sports-2".into()],
+        ..plain
+    }
 }
 
 fn outcomes<'r>(report: &'r Report, outcome: &str) -> Vec<&'r str> {
-    report
-        .results
-        .iter()
-        .filter(|result| result.outcome() == outcome)
-        .map(|result| result.id)
-        .collect()
+    let results = report.results.iter();
+    let found = results.filter(|result| result.outcome() == outcome);
+    found.map(|result| result.id).collect()
 }
 
 fn outcome(report: &Report, id: &str) -> &'static str {
-    report
-        .results
-        .iter()
-        .find(|result| result.id == id)
-        .map_or("absent", |result| result.outcome())
+    let mut results = report.results.iter();
+    let found = results.find(|result| result.id == id);
+    found.map_or("absent", |result| result.outcome())
 }
 
 fn reason<'r>(report: &'r Report, id: &str) -> &'r str {
-    report
-        .results
-        .iter()
-        .find(|result| result.id == id)
-        .map_or("", |result| result.reason())
-}
-
-/// Read here and in the toy alike.
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+    let mut results = report.results.iter();
+    let found = results.find(|result| result.id == id);
+    found.map_or("", |result| result.reason())
 }

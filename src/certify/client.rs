@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Far above any bid response; a server that never stops talking is not read for ever.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Far above any head or chunk size: the end of one is looked for again with every piece that comes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 
 pub struct Client {
     timeout: Duration,
@@ -235,7 +237,7 @@ impl Connection {
         let (true, Some(status)) = (first.starts_with("HTTP/1."), status) else {
             return Err(io::Error::new(
                 ErrorKind::InvalidData,
-                format!("`{first}` is no HTTP/1.1 status line"),
+                format!("`{}` is no HTTP/1.1 status line", shortened(first)),
             ));
         };
         let headers = lines.filter_map(|line| line.split_once(':'));
@@ -278,9 +280,16 @@ impl Connection {
             let end = self.wait_for(b"\r\n")?;
             let line = String::from_utf8_lossy(&self.take(end + 2)).into_owned();
             let size = line.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(size, 16)
-                .map_err(|_| io::Error::new(ErrorKind::InvalidData, format!("`{size}` is no chunk size")))?;
-            self.wait_until(size.saturating_add(2))?;
+            let size = usize::from_str_radix(size, 16).map_err(|_| {
+                io::Error::new(
+                    ErrorKind::InvalidData,
+                    format!("`{}` is no chunk size", shortened(size)),
+                )
+            })?;
+            if size > ANSWER_BYTES_MAX - body.len() {
+                return Err(too_long());
+            }
+            self.wait_until(size + 2)?;
             body.extend_from_slice(&self.take(size));
             self.take(2);
             if size == 0 {
@@ -298,6 +307,12 @@ impl Connection {
         loop {
             if let Some(at) = self.waiting.windows(mark.len()).position(|window| window == mark) {
                 return Ok(at);
+            }
+            if self.waiting.len() > HEAD_BYTES_MAX {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidData,
+                    "the head of the answer, or of a chunk, does not end within 64 KiB",
+                ));
             }
             self.read_on()?;
         }
@@ -339,13 +354,19 @@ impl Connection {
         };
         self.waiting.extend_from_slice(&buffer[..read]);
         if self.waiting.len() > ANSWER_BYTES_MAX {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "the answer is longer than 16 MiB",
-            ));
+            return Err(too_long());
         }
         Ok(read > 0)
     }
+}
+
+/// Of what a server says in place of HTTP.
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "the answer is longer than 16 MiB")
 }
 
 fn is_stale(error: &io::Error) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! First it looks for requests that the bidder bids on, then it derives from what was bid what the bidder must not
 //! bid, and tries each rule with its *positive twin*: the same request with the rule lifted, which must bid. It knows
-//! nothing of the bidder but its address; the money cases alone use our own admin API, and are not tested without it.
+//! nothing of the bidder but its address; what does not show in bids (money, opt-outs) is asked of our own admin API,
+//! and not tested without it.
 //!
 //! Invariant: a rule that could not be provoked is `not tested`, never `pass`; a bidder without bids fails as a whole.
 
@@ -15,14 +16,18 @@ mod markup;
 mod probe;
 pub mod protobuf;
 mod report;
+mod sender;
 mod stage;
 mod template;
 mod url;
+mod wire;
 
 pub use case::{Case, Flaw, Section};
 pub use cases::all as cases;
 pub use report::{Report, Result};
+pub use sender::{Sender, Sent};
 pub use url::{Address, BadAddress};
+pub use wire::{BadWireFile, WireCase, WireReport};
 
 use stage::Stage;
 use std::time::Duration;
@@ -37,7 +42,7 @@ pub struct Settings {
     /// Where notices are sent to instead of the host that they name: for bidders whose public address is https or
     /// is not reached from here. Its path is not used.
     pub notices: Option<Address>,
-    /// The admin API of an Outbid, for the money and opt-out cases.
+    /// The admin API of an Outbid, for what does not show in bids: money and opt-outs.
     pub admin: Option<Address>,
     /// `Authorization: Bearer …` at the admin API.
     pub admin_token: Option<String>,
@@ -53,20 +58,48 @@ pub struct Settings {
 
 /// Runs the cases that `chosen` picks, one after the other.
 pub fn certify(settings: &Settings, chosen: impl Fn(&Case) -> bool) -> Report {
+    certify_watched(settings, chosen, |_| ())
+}
+
+/// As [`certify`]; `before` hears of each case before it is run, and how many were run.
+pub fn certify_watched(
+    settings: &Settings,
+    chosen: impl Fn(&Case) -> bool,
+    mut before: impl FnMut(Progress),
+) -> Report {
+    let chosen: Vec<Case> = cases().into_iter().filter(chosen).collect();
+    let of = chosen.len();
+    before(Progress {
+        done: 0,
+        of,
+        doing: "looking for requests that are bid on",
+    });
     let stage = Stage::open(settings);
     let found = stage.bases().iter().map(report::Found::of).collect();
-    let results = cases()
-        .into_iter()
-        .filter(chosen)
-        .map(|case| {
-            let verdict = case.run(&stage);
-            let exchanged = matches!(verdict, Err(Flaw::Fails(_))).then(|| stage.last());
-            Result::new(&case, verdict, exchanged)
-        })
-        .collect();
+    let results = chosen.iter().enumerate().map(|(done, case)| {
+        before(Progress {
+            done,
+            of,
+            doing: case.id,
+        });
+        let verdict = case.run(&stage);
+        let exchanged = matches!(verdict, Err(Flaw::Fails(_))).then(|| stage.last());
+        Result::new(case, verdict, exchanged)
+    });
+    let results = results.collect();
     Report {
         url: settings.url.to_string(),
+        silent: stage.fell_silent(),
         found,
         results,
     }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'p> {
+    /// Cases that were run.
+    pub done: usize,
+    pub of: usize,
+    pub doing: &'p str,
 }

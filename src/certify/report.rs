@@ -1,6 +1,6 @@
 //! The outcome of all cases, as a table for people and as JSON for scripts.
 //!
-//! Invariant: the bidder passes only if some request was bid on and no case failed.
+//! Invariant: the bidder passes only if some request was bid on, it answered to the end, and no case failed.
 
 use super::case::{Case, Flaw, Section, Verdict};
 use super::stage::{Base, Exchanged};
@@ -12,6 +12,8 @@ const SHOWN_CHARS_MAX: usize = 600;
 
 pub struct Report {
     pub url: String,
+    /// Why nobody was asked any more, where the bidder had fallen silent.
+    pub silent: Option<String>,
     pub found: Vec<Found>,
     pub results: Vec<Result>,
 }
@@ -35,7 +37,7 @@ pub struct Result {
 
 impl Report {
     pub fn passed(&self) -> bool {
-        !self.found.is_empty() && self.failures().next().is_none()
+        !self.found.is_empty() && self.silent.is_none() && self.failures().next().is_none()
     }
 
     pub fn failures(&self) -> impl Iterator<Item = &Result> {
@@ -49,7 +51,7 @@ impl Report {
         let results: Vec<Value> = self.results.iter().map(Result::to_json).collect();
         let total = Tally::of(self.results.iter());
         json!({
-            "url": self.url, "passed": self.passed(), "bids_found": found,
+            "url": self.url, "passed": self.passed(), "fell_silent": self.silent, "bids_found": found,
             "pass": total.pass, "fail": total.fail, "not_tested": total.not_tested, "cases": results,
         })
     }
@@ -99,6 +101,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         writeln!(f, "{}", self.url)?;
+        if let Some(why) = &self.silent {
+            writeln!(f, "the bidder does not answer, and was not asked further: {why}")?;
+        }
         match self.found.as_slice() {
             [] => writeln!(
                 f,

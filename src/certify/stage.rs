@@ -11,7 +11,7 @@ use super::edit::set;
 use super::probe;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, ErrorKind};
 
 /// Bidders pace and explore: one silence is not yet a refusal.
 const TWIN_TRIES: usize = 6;
@@ -19,6 +19,9 @@ const TWIN_TRIES: usize = 6;
 const CHOICE_TRIES: usize = 24;
 /// A rule that is broken only now and then is broken.
 const RULED_TRIES: usize = 6;
+/// A bidder that leaves so many requests unanswered, one after the other, is not there any more: no case asks it again,
+/// so that a run against a dead address ends.
+const UNANSWERED_MAX: u32 = 5;
 /// Of a request or an answer in a report.
 const SHOWN_BYTES_MAX: usize = 16 << 10;
 
@@ -56,6 +59,10 @@ pub struct Stage<'s> {
     pub client: Client,
     bases: Vec<Base>,
     serial: Cell<u64>,
+    /// Bid requests without an answer, one after the other.
+    unanswered: Cell<u32>,
+    /// Why the last of them had none.
+    silence: RefCell<String>,
     last: RefCell<Exchanged>,
 }
 
@@ -89,6 +96,8 @@ impl<'s> Stage<'s> {
             client: Client::new(settings.timeout),
             bases: Vec::new(),
             serial: Cell::new(0),
+            unanswered: Cell::new(0),
+            silence: RefCell::default(),
             last: RefCell::default(),
         };
         stage.bases = probe::find(&stage);
@@ -173,7 +182,24 @@ impl<'s> Stage<'s> {
 
     /// Sends and reads; what went over the wire is remembered for the report.
     pub fn try_send(&self, call: &Call) -> io::Result<Answer> {
-        self.try_send_to(&self.settings.url.authority, call)
+        if let Some(why) = self.fell_silent() {
+            return Err(io::Error::new(ErrorKind::NotConnected, why));
+        }
+        let answer = self.try_send_to(&self.settings.url.authority, call);
+        self.unanswered.set(match &answer {
+            Ok(_) => 0,
+            Err(error) => {
+                *self.silence.borrow_mut() = error.to_string();
+                self.unanswered.get() + 1
+            }
+        });
+        answer
+    }
+
+    /// Why the bidder is not asked any more.
+    pub fn fell_silent(&self) -> Option<String> {
+        let silent = self.unanswered.get() >= UNANSWERED_MAX;
+        silent.then(|| format!("{UNANSWERED_MAX} requests in a row: {}", self.silence.borrow()))
     }
 
     pub fn try_send_to(&self, authority: &str, call: &Call) -> io::Result<Answer> {
@@ -184,6 +210,9 @@ impl<'s> Stage<'s> {
 
     /// As [`try_send`](Stage::try_send); silence and 5xx are failures whatever was sent.
     pub fn send(&self, call: &Call) -> Result<Answer, Flaw> {
+        if self.fell_silent().is_some() {
+            return not_tested("the bidder had fallen silent");
+        }
         match self.try_send(call) {
             Err(error) => fails(format!("the bidder did not answer: {error}")),
             Ok(answer) if answer.status() >= 500 => {
@@ -249,6 +278,23 @@ impl<'s> Stage<'s> {
         self.fresh_bid(base)?;
         *self.last.borrow_mut() = silent;
         fails("no bid, although the same request without this is bid on: it is no reason not to bid")
+    }
+
+    /// A bid with a property on the edited request; `having` names it. Bidders choose, so it may take some requests.
+    pub fn choice(
+        &self,
+        base: &Base,
+        edit: impl Fn(&mut Value),
+        having: &str,
+        has: impl Fn(&Bid) -> bool,
+    ) -> Result<Bid, Flaw> {
+        for _ in 0..CHOICE_TRIES {
+            let bids = self.still_bids(base, &edit)?.bids();
+            if let Some(bid) = bids.into_iter().find(&has) {
+                return Ok(bid);
+            }
+        }
+        not_tested(format!("no bid came {having}"))
     }
 
     /// The rule forbids some bids: none of them comes back, though one does when the rule is lifted.

@@ -3,6 +3,9 @@
 //! Invariant: an [`Address`] is reached by plain HTTP; certify has no TLS of its own.
 
 use std::fmt;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -23,6 +26,21 @@ pub enum BadAddress {
 }
 
 impl Address {
+    /// Whether somebody takes connections there; says why not.
+    ///
+    /// # Errors
+    /// The name is not known, or nobody takes a connection within `timeout`.
+    pub fn reach(&self, timeout: Duration) -> io::Result<()> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in self.authority.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     /// Reads `http://HOST[:PORT][/PATH]`. A fragment is no part of what is asked for.
     pub fn parse(url: &str) -> Result<Address, BadAddress> {
         let Some((scheme, rest)) = url.split_once("://") else {

@@ -20,6 +20,13 @@ impl Answer {
         self.status.contains(" 200 ")
     }
 
+    /// What is wrong with the body that was sent, where that is what the bidder says.
+    pub fn refusal(&self) -> Option<String> {
+        let answer: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        let refused = self.status.contains(" 400 ");
+        Some(answer["error"].as_str()?.to_owned()).filter(|_| refused)
+    }
+
     pub fn succeeded(self) -> anyhow::Result<String> {
         if !self.is_success() {
             bail!("{} answered `{}` {}", self.from, self.status, self.body.trim());
@@ -29,7 +36,7 @@ impl Answer {
 }
 
 /// Sends `what`, a method and a path, with a JSON body where there is one.
-pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &str) -> anyhow::Result<Answer> {
+pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &[u8]) -> anyhow::Result<Answer> {
     let token = loaded.settings.admin_token.as_ref();
     let authorization = token
         .map(|token| format!("Authorization: Bearer {token}\r\n"))
@@ -41,9 +48,10 @@ pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &str) -> anyhow
     write!(
         stream,
         "{what} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Content-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     )?;
+    stream.write_all(body)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;

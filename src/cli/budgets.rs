@@ -21,7 +21,7 @@ const COLUMNS: [(&str, usize); 10] = [
 pub fn run(arguments: &BudgetsArguments) -> anyhow::Result<ExitCode> {
     let loaded = arguments.folder.load()?;
     let admin = arguments.admin.unwrap_or(loaded.settings.admin);
-    let body = admin::ask(admin, &loaded, "GET /api/v1/budgets", "")?.succeeded()?;
+    let body = admin::ask(admin, &loaded, "GET /api/v1/budgets", b"")?.succeeded()?;
     if arguments.json {
         say(&body)?;
         return Ok(ExitCode::SUCCESS);

@@ -1,8 +1,13 @@
 //! `outbid certify`: drives a bidder, ours or another, through the built-in cases.
 
 use super::say;
+use anyhow::Context;
 use clap::Args;
-use outbid::certify::{self, Address, Case, Section, Settings};
+use indicatif::{ProgressBar, ProgressStyle};
+use outbid::certify::{self, Address, Case, Progress, Section, Settings, WireCase, WireReport};
+use serde_json::Value;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +25,8 @@ pub struct CertifyArguments {
     /// Send notices here instead of to the host in their URLs: for a public address that is https or elsewhere.
     #[arg(long, value_name = "URL", value_parser = Address::parse)]
     notices: Option<Address>,
-    /// The admin address of an Outbid, for the money and opt-out cases. Its token is read from OUTBID_ADMIN_TOKEN.
+    /// The admin address of an Outbid, for what bids do not show: money and opt-outs. Its token is read from
+    /// OUTBID_ADMIN_TOKEN.
     #[arg(long, value_name = "ADDR", value_parser = admin)]
     admin: Option<Address>,
     /// A deal that the bidder bids on; without one the cases about known deals are not tested.
@@ -38,6 +44,10 @@ pub struct CertifyArguments {
     /// How long to wait for an answer, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     timeout: u64,
+    /// Send the bodies that this file names in place of the built-in cases, and compare the statuses:
+    /// `[{"name": …, "file": …, "headers": {}, "expect_http": "400|413", "why": …}]`, each file relative to this one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sections", "case", "list"])]
+    wire: Option<PathBuf>,
     /// Print the cases and ask nobody.
     #[arg(long)]
     list: bool,
@@ -46,7 +56,7 @@ pub struct CertifyArguments {
     json: bool,
 }
 
-/// Exit codes: 0 no case failed, 1 some failed or nothing was bid on, 2 the command line makes no sense.
+/// Exit codes: 0 no case failed, 1 some failed, nothing was bid on or nobody answers, 2 the command line makes no sense.
 pub fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode> {
     let (sections, prefix) = (&arguments.sections, &arguments.case);
     let chosen = |case: &Case| {
@@ -73,18 +83,52 @@ pub fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |now| now.as_secs()),
     };
-    let report = certify::certify(&settings, chosen);
-    let text = if arguments.json {
-        format!("{:#}", report.to_json())
+    settings.url.reach(settings.timeout).with_context(|| {
+        format!(
+            "nobody answers at {}; is the bidder running there?",
+            settings.url.authority
+        )
+    })?;
+    if let Some(path) = &arguments.wire {
+        let cases = WireCase::read_all(path)?;
+        let report = WireReport::run(&settings, cases, progress(0));
+        return finish(report.passed(), &report, || report.to_json(), arguments.json);
+    }
+    let report = certify::certify_watched(&settings, chosen, progress(0));
+    finish(report.passed(), &report, || report.to_json(), arguments.json)
+}
+
+fn finish(
+    passed: bool,
+    report: &impl Display,
+    to_json: impl FnOnce() -> Value,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let text = if json {
+        format!("{:#}", to_json())
     } else {
         report.to_string()
     };
     say(&text)?;
-    Ok(if report.passed() {
+    Ok(if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A bar on standard error, where that is a terminal.
+pub(super) fn progress(of: usize) -> impl Fn(Progress) {
+    let bar = ProgressBar::new(of as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is valid"));
+    move |progress: Progress| {
+        bar.set_length(progress.of as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(progress.doing.to_owned());
+        if progress.done + 1 >= progress.of {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 fn list(chosen: impl Fn(&Case) -> bool) -> String {
@@ -98,7 +142,7 @@ fn list(chosen: impl Fn(&Case) -> bool) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("write `Name: value`")?;
     let clean = |part: &str| !part.bytes().any(|b| b.is_ascii_control());
     if name.trim().is_empty() || name.contains(' ') || !clean(name) || !clean(value) {

@@ -10,6 +10,7 @@ mod model;
 mod nodes;
 mod privacy;
 mod replay;
+mod requests;
 mod serve;
 mod store;
 mod world;
@@ -81,6 +82,15 @@ enum Command {
         after_help = "Example: outbid privacy opt-out buyeruid:u-000001 --admin 127.0.0.1:8081"
     )]
     Privacy(PrivacyCommand),
+    /// Read recorded bid requests as the bidder does: which are accepted, which refused, and why.
+    ///
+    /// With --url they are also sent, and the answers compared.
+    ///
+    /// Exit codes: 0 all were accepted or refused for a stated reason, and the bidder answered so; 1 it answered otherwise.
+    #[command(
+        after_help = "Example: outbid requests recorded.ndjson --url http://127.0.0.1:8080/openrtb2/demo"
+    )]
+    Requests(requests::RequestsArguments),
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
@@ -333,6 +343,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Nodes(arguments) => nodes::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
+        Command::Requests(arguments) => requests::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(command) => privacy::run(&command),
         Command::Model(ModelCommand::Candidates(folder)) => model::candidates(&folder),

@@ -26,7 +26,7 @@ fn ask(path: &str, arguments: &PrivacyArguments) -> anyhow::Result<String> {
     let loaded = arguments.folder.load()?;
     let address = arguments.admin.unwrap_or(loaded.settings.admin);
     let body = json!({ "id": arguments.id }).to_string();
-    admin::ask(address, &loaded, &format!("POST {path}"), &body)?.succeeded()
+    admin::ask(address, &loaded, &format!("POST {path}"), body.as_bytes())?.succeeded()
 }
 
 fn describe(id: &str, status: &Value) -> String {

@@ -11,18 +11,19 @@ pub struct Server {
     stopped: Arc<AtomicBool>,
 }
 
+#[derive(Clone)]
 pub struct Request {
     pub method: String,
     pub target: String,
-    pub host: String,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
+#[derive(Clone)]
 pub struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Server {
@@ -82,11 +83,9 @@ impl Request {
         let mut request = Request {
             method,
             target,
-            host: String::new(),
             headers,
             body: Vec::new(),
         };
-        request.host = request.header("host").unwrap_or_default().to_owned();
         let length = request
             .header("content-length")
             .and_then(|length| length.parse().ok())
@@ -107,18 +106,10 @@ impl Reply {
     }
 
     pub fn json(body: &Value) -> Reply {
-        let headers = vec![("Content-Type", "application/json".to_owned())];
         Reply {
             status: 200,
-            headers,
+            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
             body: body.to_string().into_bytes(),
-        }
-    }
-
-    pub fn redirect(to: &str) -> Reply {
-        Reply {
-            headers: vec![("Location", to.to_owned())],
-            ..Reply::status(302)
         }
     }
 }
@@ -146,7 +137,8 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Reply) {
         }
         text.extend_from_slice(b"\r\n");
         text.extend_from_slice(&reply.body);
-        if out.write_all(&text).is_err() || chunked {
+        let closes = reply.headers.iter().any(|(_, value)| value == "close");
+        if out.write_all(&text).is_err() || chunked || closes {
             break;
         }
     }

@@ -3,7 +3,7 @@
 //! Invariant: the request without the block is bid on with just what the block forbids.
 
 use crate::certify::answer::Bid;
-use crate::certify::case::{Case, Flaw, Section, Verdict, not_tested};
+use crate::certify::case::{Case, Flaw, Section, Verdict, ensure, not_tested};
 use crate::certify::stage::{Base, Format, Stage};
 use serde_json::{Value, json};
 
@@ -64,9 +64,7 @@ fn advertisers() -> Vec<Case> {
             |stage| {
                 let base = with_domain(stage, "with an adomain", |_| true)?;
                 let blocked = format!("certify.{}", first_domain(&base.bid));
-                stage
-                    .still_bids(base, |request| push(request, "badv", json!(blocked)))
-                    .map(drop)
+                still_bids_itself(stage, base, |request| push(request, "badv", json!(blocked)))
             },
         ),
         case(
@@ -76,9 +74,7 @@ fn advertisers() -> Vec<Case> {
             |stage| {
                 let base = with_domain(stage, "with a long adomain", |domain| domain.find('.') > Some(2))?;
                 let blocked = first_domain(&base.bid)[1..].to_owned();
-                stage
-                    .still_bids(base, |request| push(request, "badv", json!(blocked)))
-                    .map(drop)
+                still_bids_itself(stage, base, |request| push(request, "badv", json!(blocked)))
             },
         ),
         case(
@@ -176,9 +172,7 @@ fn categories() -> Vec<Case> {
                 };
                 let base = with_category(stage, "with a category of the first level alone", above)?;
                 let blocked = format!("{}-99", first_category(&base.bid));
-                stage
-                    .still_bids(base, |request| block_category(request, &blocked, 1))
-                    .map(drop)
+                still_bids_itself(stage, base, |request| block_category(request, &blocked, 1))
             },
         ),
         case(
@@ -190,9 +184,7 @@ fn categories() -> Vec<Case> {
                     bid.taxonomy() == 1 && short_name(bid).is_some()
                 })?;
                 let blocked = short_name(&base.bid).unwrap_or_default();
-                stage
-                    .still_bids(base, |request| block_category(request, &blocked, 1))
-                    .map(drop)
+                still_bids_itself(stage, base, |request| block_category(request, &blocked, 1))
             },
         ),
         case(
@@ -205,9 +197,7 @@ fn categories() -> Vec<Case> {
                     first_category(&base.bid),
                     if base.bid.taxonomy() == 2 { 6 } else { 2 },
                 );
-                stage
-                    .still_bids(base, |request| block_category(request, &category, other))
-                    .map(drop)
+                still_bids_itself(stage, base, |request| block_category(request, &category, other))
             },
         ),
         case(
@@ -325,7 +315,7 @@ fn seats() -> Vec<Case> {
                     .bids()
                     .into_iter()
                     .find(|bid| bid.seat.as_deref() != Some(seat.as_str()));
-                crate::certify::case::ensure(stranger.is_none(), || {
+                ensure(stranger.is_none(), || {
                     "a bid without the seat that was allowed".into()
                 })
             },
@@ -498,6 +488,25 @@ fn block_category(request: &mut Value, category: &str, taxonomy: i64) {
 fn allow_categories(request: &mut Value, categories: &Value, taxonomy: i64) {
     request["cattax"] = json!(taxonomy);
     request["acat"] = categories.clone();
+}
+
+/// The advertiser of the base bids in spite of the edit, where the others that are known cannot bid in its place.
+fn still_bids_itself(stage: &Stage, base: &Base, edit: impl Fn(&mut Value)) -> Verdict {
+    let own = first_domain(&base.bid);
+    let known = stage.bases().iter().flat_map(|base| base.bid.texts("adomain"));
+    let mut others: Vec<&str> = known
+        .filter(|domain| !is_within(&own, &domain.to_ascii_lowercase()))
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    let answer = stage.still_bids(base, |request| {
+        request["badv"] = json!(others);
+        edit(request);
+    })?;
+    let itself = own.is_empty() || answer.bids().iter().any(|bid| has_domain(bid, &own));
+    ensure(itself, || {
+        format!("{own} does not bid, although nothing of it is blocked")
+    })
 }
 
 /// Adds to what the base blocks already, which is why it shows this bid.

@@ -1,7 +1,7 @@
 //! Sections 3.2.11, 3.2.12 and 7.3: private auctions, and deals that the bidder knows (`--deal`).
 
 use crate::certify::answer::Bid;
-use crate::certify::case::{Case, Flaw, Section, Verdict, ensure, not_tested};
+use crate::certify::case::{Case, Flaw, Section, Verdict, ensure, fails, not_tested};
 use crate::certify::edit::set;
 use crate::certify::stage::{Base, Format, Stage};
 use serde_json::{Value, json};
@@ -164,6 +164,9 @@ fn known() -> Vec<Case> {
             "3.2.12",
             "a bid on a deal names it",
             |stage| {
+                if !stage.settings.deals.is_empty() && stage.base(Format::Deal).is_err() {
+                    return fails("none of the deals that were named with --deal is bid on");
+                }
                 let (base, deal) = known_deal(stage)?;
                 let answer = stage.still_bids(base, |request| {
                     offer(request, 1, json!([{"id": deal, "bidfloor": 0.01}]))

@@ -2,6 +2,7 @@
 //!
 //! Invariant: ids are unique and say section and rule; a change of meaning is a new id.
 
+mod admin;
 mod audio;
 mod banner;
 mod blocks;

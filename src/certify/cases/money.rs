@@ -5,7 +5,7 @@
 use super::notices::{bid_with, deliver, filled, taken};
 use super::tokens::change_token;
 use crate::certify::Flaw;
-use crate::certify::answer::{Answer, items};
+use crate::certify::answer::items;
 use crate::certify::case::{Case, Section, Verdict, ensure, fails, not_tested};
 use crate::certify::client::Call;
 use crate::certify::stage::{Format, Stage};
@@ -144,19 +144,7 @@ fn unchanged(stage: &Stage, before: Nanos, wrong: &str) -> Verdict {
 
 /// What all campaigns have spent in their lives, on time and late.
 pub(super) fn spent(stage: &Stage) -> Result<Nanos, Flaw> {
-    let Some(admin) = &stage.settings.admin else {
-        return not_tested("the books are seen through --admin only");
-    };
-    let mut call = Call::get("/api/v1/budgets");
-    if let Some(token) = &stage.settings.admin_token {
-        call = call.with("Authorization", &format!("Bearer {token}"));
-    }
-    let answer = stage.client.ask(&admin.authority, &call).map(Answer::read);
-    let answer =
-        answer.or_else(|error| not_tested(format!("the admin API at {admin} does not answer: {error}")))?;
-    let Some(report) = answer.json.as_ref().filter(|_| answer.status() == 200) else {
-        return not_tested(format!("the admin API at {admin} answered {}", answer.status()));
-    };
+    let report = super::admin::ask(stage, Call::get("/api/v1/budgets"))?;
     let mut sum = Nanos(0);
     for campaign in items(&report["campaigns"]) {
         for column in ["spent", "late"] {
