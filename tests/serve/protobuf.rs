@@ -12,7 +12,12 @@ use std::io::Read;
 const TYPE: &str = "application/x-protobuf";
 
 pub fn campaigns() -> Vec<Campaign> {
-    vec![Campaign::new("binary")]
+    let both = Campaign {
+        more: "[[line_item]]\nid = \"both-2\"\nbid = { cpm = 4.00 }\ncreatives = [\"north-banner\"]\n\
+               targeting = { site = [\"both.example\"], deal = [\"deal-1\", \"deal-2\"] }",
+        ..Campaign::new("both")
+    };
+    vec![Campaign::new("binary"), both]
 }
 
 fn encoded(request: &Value) -> Vec<u8> {
@@ -85,6 +90,12 @@ fn the_answer_to_protobuf_says_what_the_answer_to_json_says() {
         let parameters = json!([{"domain": "bid.example", "dsaparams": [1, 2]}]);
         assert_eq!(dsa["transparency"], parameters);
     }
+
+    let mut several = banner("both", "u-000002");
+    several["imp"][0]["pmp"] =
+        json!({"deals": [{"id": "deal-1", "bidfloor": 1}, {"id": "deal-2", "bidfloor": 3, "at": 3}]});
+    let response = check_same(&bidder, &several);
+    assert_eq!(response["seatbid"][0]["bid"].as_array().map(Vec::len), Some(3));
 
     let mut film = banner("film", "u-000002");
     film["imp"][0] = video();
