@@ -75,7 +75,10 @@ fn race(criterion: &mut Criterion, name: &str, bodies: &[Vec<u8>]) {
             )
         });
     });
-    let mut turns = bodies.iter().cycle();
+    // Text that is escaped cannot be borrowed, so the typed rival is spared it.
+    let plain = |body: &&Vec<u8>| serde_json::from_slice::<typed::BidRequest<'_>>(body).is_ok();
+    let borrowable: Vec<&Vec<u8>> = bodies.iter().filter(plain).collect();
+    let mut turns = borrowable.into_iter().cycle();
     group.bench_function("serde_json_typed", |bencher| {
         bencher.iter(|| {
             let body = turns.next().expect("a cycle");
