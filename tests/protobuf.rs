@@ -165,7 +165,7 @@ fn everything() -> Value {
             "data": [{"id": "topics", "name": "Topics", "segment": [{"id": "47", "value": "0.25"}, {"name": "n"}]}],
             "eids": eids, "ext": {"consent": "old", "eids": eids}});
     let regs = json!({"coppa": 1, "gpp": "DBACMYA", "gpp_sid": [2, 7], "gdpr": 1, "us_privacy": "1YNN",
-            "ext": {"gdpr": 0, "us_privacy": "1YYN", "gpc": "1", "dsa": {"dsarequired": 2}}});
+            "ext": {"gdpr": 0, "us_privacy": "1YYN", "gpc": "1", "dsa": {"dsarequired": 2, "pubrender": 0, "datatopub": 1}}});
     json!({
         "id": "everything", "at": 1, "tmax": 120, "wseat": ["seat"], "bseat": ["other"], "allimps": 1, "cur": ["USD", "EUR"],
         "wlang": ["en"], "wlangb": ["en-US"], "acat": ["IAB1"], "bcat": ["IAB25", "IAB26"], "cattax": 7,
