@@ -22,6 +22,8 @@ mod drain;
 mod http;
 #[path = "serve/money.rs"]
 mod money;
+#[path = "serve/nodes.rs"]
+mod nodes;
 #[path = "serve/openmetrics.rs"]
 mod openmetrics;
 #[path = "serve/opt_out.rs"]
@@ -34,6 +36,9 @@ mod protobuf;
 mod reload;
 #[path = "serve/restart.rs"]
 mod restart;
+#[allow(dead_code)]
+#[path = "shared/server.rs"]
+mod server;
 #[path = "serve/traces.rs"]
 mod traces;
 #[path = "serve/wire.rs"]

@@ -57,6 +57,12 @@ fn table(report: &Value) -> String {
         lines.push("standing by: another process holds the books, this one does not bid".to_owned());
     }
     lines.extend(list(&report["holds"]).iter().map(hold));
+    if report["books_open"] == Value::Bool(true) && report["leases"]["answering"] == Value::Bool(false) {
+        lines.push(
+            "the authority of the leases does not answer: bids go on until what is leased is used up"
+                .to_owned(),
+        );
+    }
     if let Some(until) = report["leases"]["quarantined_until_ms"].as_i64() {
         let left_s = (until - report["at_ms"].as_i64().unwrap_or(until)).max(0) / 1000;
         lines.push(format!(

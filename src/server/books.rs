@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often a process that stands by asks for the books.
+/// How often a process that stands by asks for the books and for the authority of the leases.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Nothing that holds one of these locks can panic.
@@ -50,10 +50,22 @@ pub enum LedgerError {
     Thread(#[from] io::Error),
 }
 
+impl LedgerError {
+    /// Another process has the books and will end, or the shared server is away and will come back.
+    fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            LedgerError::Books(BooksError::Lock(LockError::Held { .. }))
+                | LedgerError::Leases(LeaseError::Shared(_) | LeaseError::Broken)
+        )
+    }
+}
+
 impl Ledger {
     /// The books first: they say what was booked and held. Then the leases say what else may have been bid.
     fn open(&self) -> Result<(Bookkeeper, Leases), LedgerError> {
         let now = super::now();
+        self.authority.reach(now)?;
         let bookkeeper = Bookkeeper::try_open(&self.books, self.budgets.clone(), self.caps.clone(), now)?;
         let authority = self.authority.open()?;
         let leases = Leases::begin(authority, self.budgets.clone(), self.node, now)?;
@@ -80,8 +92,8 @@ impl BooksDesk {
         self.desk.load_full()
     }
 
-    /// Opens the books, or stands by on a thread of its own until the process that holds them ends. The thread also
-    /// ends when `stop` hangs up.
+    /// Opens the books, or stands by on a thread of its own until the process that holds them ends and the authority of the
+    /// leases answers. The thread also ends when `stop` hangs up.
     ///
     /// # Errors
     /// Whatever else keeps the books closed.
@@ -95,8 +107,8 @@ impl BooksDesk {
                 self.take_over(bookkeeper, leases)?;
                 Ok(None)
             }
-            Err(LedgerError::Books(BooksError::Lock(held @ LockError::Held { .. }))) => {
-                tracing::warn!("standing by without bids: {held}");
+            Err(error) if error.may_pass() => {
+                tracing::warn!("standing by without bids: {error}");
                 let books = self.clone();
                 let stand_by = move || books.stand_by(&ledger, &stop);
                 let thread = std::thread::Builder::new()
@@ -115,7 +127,7 @@ impl BooksDesk {
                 .and_then(|(bookkeeper, leases)| self.take_over(bookkeeper, leases));
             match opened {
                 Ok(()) => return,
-                Err(LedgerError::Books(BooksError::Lock(LockError::Held { .. }))) => {}
+                Err(error) if error.may_pass() => {}
                 Err(error) => {
                     return tracing::error!(%error, "the books cannot be opened; there will be no bids");
                 }

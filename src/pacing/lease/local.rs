@@ -16,7 +16,7 @@ use crate::journal::{self, BadFields, FieldReader, FieldWriter, Journal, Medium}
 use crate::units::{AccountId, Timestamp};
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const PREFIX: &str = "leases";
 const BEGINS: u8 = 1;
@@ -30,11 +30,9 @@ const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 
 /// See the [module](self).
 pub struct LocalAuthority {
-    dir: PathBuf,
     journal: Journal,
     known: Known,
     bytes_cut: u64,
-    out: Vec<u8>,
 }
 
 /// What the journal says.
@@ -68,21 +66,15 @@ impl LocalAuthority {
             })?;
         }
         Ok(LocalAuthority {
-            dir: dir.to_owned(),
             journal,
             known,
             bytes_cut: recovered.bytes_cut,
-            out: Vec::new(),
         })
     }
 
     /// Bytes of a torn tail that the opening cut off.
     pub fn bytes_cut(&self) -> u64 {
         self.bytes_cut
-    }
-
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// All that is known, without what is over, in a new segment; then the older ones go.
@@ -119,8 +111,7 @@ impl LocalAuthority {
                     out.i64(number);
                 }
             }
-            self.out = out.finish();
-            self.journal.append(&self.out)?;
+            self.journal.append(&out.finish())?;
         }
         Ok(())
     }

@@ -118,6 +118,15 @@ pub enum AuthoritySettings {
 }
 
 impl AuthoritySettings {
+    /// Whether the authority answers. To be asked before the books are opened, which would have to be closed again.
+    pub fn reach(&self, now: Timestamp) -> Result<(), LeaseError> {
+        match self {
+            AuthoritySettings::Local { .. } => Ok(()),
+            AuthoritySettings::Shared { server, .. } => shared::reach(server, now),
+        }
+    }
+
+    /// Reads what is there. For whoever has the books.
     pub fn open(&self) -> Result<Box<dyn Authority>, LeaseError> {
         match self {
             AuthoritySettings::Local { dir } => {

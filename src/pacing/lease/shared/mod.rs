@@ -213,6 +213,11 @@ impl Authority for SharedAuthority {
     }
 }
 
+/// Connects, and looks whether the server may forget what it grants.
+pub(super) fn reach(settings: &SharedSettings, now: Timestamp) -> Result<(), LeaseError> {
+    Link::new(settings).run_id(now).map(|_| ())
+}
+
 /// Of the data folder that `path` is in: random, made once, durable before it is used.
 pub(super) fn identity(path: &Path) -> Result<String, LeaseError> {
     let failed = |source| LeaseError::Identity {
