@@ -81,6 +81,7 @@ impl Bid {
         let bid_id = BidId::new(1, 2, 3);
         Values {
             base: BASE,
+            queries: None,
             token: &self.token,
             bid_id,
             click_macro: None,
@@ -96,6 +97,7 @@ impl Bid {
         };
         let notices = NoticeUrls {
             base: BASE,
+            queries: None,
             token: &self.token,
             win: true,
             bill: true,
@@ -109,6 +111,7 @@ impl Bid {
             adomain: &self.domains,
             campaign_id: Some("spring-sale"),
             creative_id: "shoes-300x250",
+            image_url: None,
             categories: &self.categories,
             cattax: 1,
             protocol: fit.protocol(),

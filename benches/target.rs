@@ -259,6 +259,7 @@ fn creative(id: String, ad: Ad) -> Creative {
         bundle: None,
         approvals: Vec::new(),
         ai_generated: false,
+        image_url: None,
         ad,
     }
 }

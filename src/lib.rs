@@ -21,6 +21,7 @@ pub mod server;
 pub mod engine;
 pub mod events;
 
+pub mod approvals;
 pub mod caps;
 pub mod creative;
 pub mod optouts;

@@ -1,13 +1,14 @@
 //! The books: what notices mean, and that no bid is booked twice, whatever comes in, crashes or fails.
 
 use jiff::tz::TimeZone;
+use outbid::approvals::{Approvals, Place};
 use outbid::caps::{CapLevel, CapObject, CapRule, Caps};
 use outbid::events::booking::{Flags, Record, Verdict};
 use outbid::events::bookkeeper::{Bookkeeper, BooksError, BooksSettings, Desk, NotBooked, Receipt};
 use outbid::events::books::Books;
 use outbid::events::lock::LockError;
 use outbid::events::memory::MemoryLimits;
-use outbid::events::notice::{Conversion, Engagement, Inbound, Paid, What};
+use outbid::events::notice::{Conversion, Engagement, Inbound, Paid, Told, What};
 use outbid::events::token::{Format, ImpRef, Token};
 use outbid::journal::Medium;
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
@@ -33,6 +34,7 @@ const CREATIVE_RULE: (u16, u32) = (3, 86_400);
 struct World {
     budgets: Arc<Budgets>,
     caps: Arc<Caps>,
+    approvals: Arc<Approvals>,
     line_item: Arc<Account>,
     campaign: Arc<Account>,
 }
@@ -56,11 +58,13 @@ impl World {
             campaign: account(AccountId::campaign("c"), "c", AccountKind::Campaign),
             budgets,
             caps,
+            approvals: Arc::default(),
         }
     }
 
     fn books(&self) -> Books {
         Books::new(self.budgets.clone(), self.caps.clone(), MemoryLimits::default())
+            .telling(self.approvals.clone())
     }
 
     /// What the bid path does for a bid.
@@ -147,6 +151,7 @@ fn at(seconds: i64, token: Token, what: What, price: PriceField) -> Inbound {
         at: Timestamp(T0.0 + seconds * 1000),
         token,
         what,
+        told: Told::default(),
         paid,
         shown_at: None,
     }
@@ -404,7 +409,133 @@ fn when_a_screen_showed_the_ad_is_kept_with_the_number_of_impressions() {
 
 #[test]
 fn a_loss_frees_the_hold_at_once_and_again_nothing() {
-    check(&[loss(1), loss(2)], &[(None, &[]), (None, &[])], 0, 0, 0);
+    check(
+        &[loss(1), loss(2)],
+        &[(None, &[]), (None, &[Flags::DUPLICATE])],
+        0,
+        0,
+        0,
+    );
+}
+
+fn lost_with(code: u32, number: u64, seconds: i64) -> Inbound {
+    let what = What::Loss {
+        reason: Some(code),
+        min_to_win: None,
+    };
+    let mut lost = at(seconds, token(number), what, PriceField::Absent);
+    lost.token.bid_time = Timestamp(T0.0 + (seconds - 1) * 1000);
+    lost
+}
+
+const PLACE: fn() -> Place = || Place {
+    exchange: ObjectId::of("demo"),
+    creative: ObjectId::of("cr"),
+};
+
+/// Whether the creative may be shown after `events`, an hour later.
+fn allowed_after(world: &World, events: &[Inbound]) -> bool {
+    let mut books = world.books();
+    for event in events {
+        let record = books.decide(event).unwrap();
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        assert_eq!(Record::read(&bytes).unwrap(), record);
+        books.apply(&record);
+    }
+    world.approvals.allows(PLACE(), 7, Timestamp(T0.0 + 3_600_000))
+}
+
+#[test]
+fn a_loss_with_202_stops_the_creative_and_others_do_not() {
+    let world = |version| {
+        let world = World::new();
+        let versions = [(ObjectId::of("cr"), version)];
+        world.approvals.set_versions(versions.into_iter(), T0);
+        world
+    };
+    for code in [1, 100, 102, 203, 215, 500] {
+        assert!(allowed_after(&world(7), &[lost_with(code, 1, 5)]), "{code}");
+    }
+    assert!(!allowed_after(&world(7), &[lost_with(202, 1, 5)]));
+    let first_counts = [lost_with(102, 1, 5), lost_with(202, 1, 6)];
+    assert!(
+        allowed_after(&world(7), &first_counts),
+        "the first loss of a bid counts"
+    );
+    let won = with(win(1), |inbound| inbound.token.bid_time = T0);
+    assert!(
+        allowed_after(&world(7), &[won, lost_with(202, 1, 6)]),
+        "it was shown"
+    );
+    let test = with(lost_with(202, 1, 5), |inbound| inbound.token.test = true);
+    assert!(allowed_after(&world(7), &[test]), "tests leave no trace");
+    let changed = world(6);
+    let versions = [(ObjectId::of("cr"), 7)];
+    changed
+        .approvals
+        .set_versions(versions.into_iter(), Timestamp(T0.0 + 4_500));
+    assert!(
+        allowed_after(&changed, &[lost_with(202, 1, 5)]),
+        "it spoke of older content"
+    );
+}
+
+#[test]
+fn what_exchanges_say_of_creatives_survives_a_crash_a_stop_and_a_persons_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let fresh = || {
+        let world = World::new();
+        let versions = [(ObjectId::of("cr"), 7)];
+        world.approvals.set_versions(versions.into_iter(), T0);
+        world
+    };
+    let allowed = |world: &World| world.approvals.allows(PLACE(), 7, Timestamp(T0.0 + 3_600_000));
+    let (world, crashed) = (fresh(), tempfile::tempdir().unwrap());
+    let keeper = open(&settings(dir.path()), &world);
+    book(&keeper.desk(), lost_with(202, 1, 5)).unwrap();
+    copy(dir.path(), crashed.path());
+    keeper.stop().unwrap();
+    for path in [dir.path(), crashed.path()] {
+        let world = fresh();
+        let keeper = open(&settings(path), &world);
+        assert!(!allowed(&world), "the stop is remembered");
+        let cleared = clear(&keeper.desk());
+        assert_eq!(cleared, Ok(true));
+        assert!(allowed(&world));
+        assert_eq!(clear(&keeper.desk()), Ok(false), "once is enough");
+        let again = tempfile::tempdir().unwrap();
+        copy(path, again.path());
+        keeper.stop().unwrap();
+        let world = fresh();
+        let keeper = open(&settings(again.path()), &world);
+        assert!(allowed(&world), "the word outlives a crash");
+        keeper.stop().unwrap();
+    }
+}
+
+#[test]
+fn what_would_have_won_is_recorded_in_the_accounting_currency() {
+    let euro = Token {
+        rate: Rate(1_500_000_000),
+        currency: Currency::parse("EUR").unwrap(),
+        ..token(1)
+    };
+    for (notice, query, expected) in [
+        (Notice::Win, "m=2&c=EUR&r=0.8", Some(3_000_000)),
+        (Notice::Loss, "l=102&m=2", Some(3_000_000)),
+        (Notice::Loss, "l=102&m=2&c=USD", None),
+        (Notice::Bill, "m=${AUCTION_MIN_TO_WIN}", None),
+        (Notice::Loss, "m=", None),
+    ] {
+        let query = NoticeQuery::parse(query.as_bytes());
+        let inbound = Inbound::of_notice(notice, &query, euro, &PriceCodec::Plain, T0).unwrap();
+        assert_eq!(inbound.told.min_to_win, expected.map(Cpm), "{query:?}");
+        let record = World::new().books().decide(&inbound).unwrap();
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        assert_eq!(Record::read(&bytes).unwrap().told, inbound.told);
+    }
 }
 
 #[test]
@@ -662,7 +793,17 @@ fn settings(dir: &Path) -> BooksSettings {
 }
 
 fn open(settings: &BooksSettings, world: &World) -> Bookkeeper {
-    Bookkeeper::try_open(settings, world.budgets.clone(), world.caps.clone(), T0).unwrap()
+    let settings = BooksSettings {
+        approvals: world.approvals.clone(),
+        ..settings.clone()
+    };
+    Bookkeeper::try_open(&settings, world.budgets.clone(), world.caps.clone(), T0).unwrap()
+}
+
+fn clear(desk: &Desk) -> Result<bool, NotBooked> {
+    desk.clear(PLACE(), Timestamp(T0.0 + 10_000))?
+        .blocking_recv()
+        .unwrap_or(Err(NotBooked::Closed))
 }
 
 fn book(desk: &Desk, inbound: Inbound) -> Result<Receipt, NotBooked> {

@@ -712,3 +712,153 @@ proptest! {
         let _ = load(&[("campaigns/spring.toml", &text)]);
     }
 }
+
+/// Samples name files and advertisers of their own: keys are made where they say, in a folder of the test.
+#[test]
+fn every_sample_of_an_exchange_is_read_without_a_problem() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/exchanges");
+    let mut samples: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sample"))
+        .collect();
+    samples.sort();
+    assert!(samples.len() >= 7, "{samples:?}");
+    for path in samples {
+        let secrets = tempfile::tempdir().unwrap();
+        let place = format!("{}/", secrets.path().display());
+        let text = fs::read_to_string(&path).unwrap().replace("/etc/outbid/", &place);
+        for named in text.split('"').filter(|word| word.starts_with(&place)) {
+            let secret = if named.ends_with(".key") {
+                "0123456789abcdef".repeat(4)
+            } else {
+                "a-secret-of-the-exchange".into()
+            };
+            fs::write(named, secret).unwrap();
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let hearth = (
+            "advertisers/hearth-home.toml",
+            "id = \"hearth-home\"\ndomain = \"hearth.example\"\n",
+        );
+        let files = [(&*format!("exchanges/{name}"), &*text), hearth];
+        let loaded = load(&files).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+        let stem = name.strip_suffix(".toml").unwrap();
+        let exchange = loaded
+            .exchanges
+            .iter()
+            .find(|exchange| exchange.name == stem)
+            .unwrap();
+        assert_ne!(exchange.auth, Auth::None, "{name}");
+        // What `outbid check --effective` prints must not fail on it either.
+        assert!(config::effective(&loaded).to_string().contains(stem));
+    }
+}
+
+#[test]
+fn an_exchange_shows_who_it_is_in_one_of_three_ways() {
+    let auth = |lines: &str| {
+        let files = [
+            ("exchanges/demo.toml", &*format!("[auth]\n{lines}")),
+            ("demo.token", "0123456789abcdef\n"),
+        ];
+        load(&files).map(|loaded| loaded.exchanges[0].auth.clone())
+    };
+    let header = |name: &str, value: &str| Auth::Header {
+        name: name.into(),
+        value: value.into(),
+    };
+    assert_eq!(
+        auth("header = \"X-Api-Key\"\nheader_file = \"demo.token\"\n"),
+        Ok(header("x-api-key", "0123456789abcdef"))
+    );
+    assert_eq!(
+        auth("basic_user = \"demo\"\nbasic_file = \"demo.token\"\n"),
+        Ok(header("authorization", "Basic ZGVtbzowMTIzNDU2Nzg5YWJjZGVm"))
+    );
+    for (lines, expected) in [
+        (
+            "header = \"X Key\"\nheader_file = \"demo.token\"\n",
+            "auth.header: `X Key` is no name of a header",
+        ),
+        ("header_file = \"demo.token\"\n", "auth: `header` is missing"),
+        (
+            "basic_user = \"a:b\"\nbasic_file = \"demo.token\"\n",
+            "auth.basic_user: `a:b` holds a colon",
+        ),
+        (
+            "header = \"X-Key\"\nbearer_file = \"demo.token\"\n",
+            "auth.header: `header` has no secret",
+        ),
+        (
+            "bearer_file = \"demo.token\"\nheader = \"X\"\nheader_file = \"demo.token\"\n",
+            "auth: this names no single secret",
+        ),
+    ] {
+        let problems = auth(lines).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{problems}");
+    }
+}
+
+#[test]
+fn what_is_agreed_with_an_exchange_is_checked_word_by_word() {
+    for (lines, expected) in [
+        ("auction = \"third\"\n", "auction: "),
+        ("second_price_codes = [2]\n", "second_price_codes[0]: "),
+        (
+            "require = [\"iurls\"]\n",
+            "require[0]: `iurls` is not known; did you mean `iurl`?",
+        ),
+        (
+            "health = \"health\"\n",
+            "health: `health` is no path for a health check",
+        ),
+        (
+            "health = \"/n/health\"\n",
+            "health: `/n/health` is no path for a health check",
+        ),
+        (
+            "public_url = \"bid.example\"\n",
+            "public_url: `bid.example` is no URL",
+        ),
+        (
+            "[macros]\nprice = \"${P} \"\n",
+            "macros.price: `${P} ` cannot stand in a URL",
+        ),
+        ("[macros]\ncost = \"x\"\n", "macros.cost: "),
+        (
+            "[seats]\nacmee = \"1\"\n",
+            "seats.acmee: `acmee` is no key of this table; did you mean `acme`?",
+        ),
+        (
+            "[traffic]\nrefuse = [\"robots\"]\n",
+            "traffic.refuse[0]: `robots` is not known",
+        ),
+        (
+            "[traffic]\nrefuse = [\"crawler\"]\nignore = [\"crawler\"]\n",
+            "traffic: `crawler` stands in two of",
+        ),
+        (
+            "[traffic]\nblocked = [\"news\"]\n",
+            "traffic.blocked[0]: `news` is no place",
+        ),
+        (
+            "[supply]\nrefuse = [\"crawler\"]\n",
+            "supply.refuse[0]: `crawler` is not known",
+        ),
+    ] {
+        let problems = load(&[("exchanges/demo.toml", lines)]).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{lines}: {problems}");
+    }
+}
+
+#[test]
+fn creatives_that_an_exchange_will_never_get_are_named() {
+    let loaded = load(&[("exchanges/demo.toml", "require = [\"adomain\", \"iurl\"]\n")]).unwrap();
+    let notes = loaded.notes.to_string();
+    assert!(
+        notes.contains("exchanges/demo.toml:1:23: require[1]: this exchange gets no bid with creatives that lack this field: `spring-300x250`, `spring-728x90`"),
+        "{notes}"
+    );
+    assert!(!notes.contains("require[0]"), "{notes}");
+}

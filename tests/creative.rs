@@ -14,13 +14,18 @@ mod video;
 mod xml;
 
 use outbid::creative::{
-    BannerSpec, Fit, LinearSpec, MediaFile, Misfit, NativeImage, NativeSpec, Template, Values,
+    BannerSpec, ClickMacro, Fit, LinearSpec, MediaFile, Misfit, NativeImage, NativeSpec, Template, Values,
 };
-use outbid::openrtb::request::{Banner, Imp, Ints, Native, NativeAsset, Request, Size, Span, Strs, Video};
+use outbid::openrtb::macros::Macro;
+use outbid::openrtb::notice::Queries;
+use outbid::openrtb::request::{
+    Banner, Imp, Ints, Native, NativeAsset, NativeAssetKind, Request, Size, Span, Strs, Video,
+};
 use outbid::openrtb::response::write_escaped;
 use outbid::units::BidId;
 
 const VALUES: Values = Values {
+    queries: None,
     base: "https://b.example",
     token: "TOK-en_1",
     bid_id: BidId(1 << 112),
@@ -28,7 +33,8 @@ const VALUES: Values = Values {
     native_assets: &[],
 };
 const CLICK: &str = "https://b.example/n/click?t=TOK-en_1";
-const IMPRESSION: &str = "https://b.example/n/imp?t=TOK-en_1&p=${AUCTION_PRICE}&x=${AUCTION_MULTIPLIER}";
+const IMPRESSION: &str =
+    "https://b.example/n/imp?t=TOK-en_1&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}";
 
 #[test]
 fn insecure_creatives_do_not_fit_secure_imps() {
@@ -108,6 +114,98 @@ fn problems_of_a_creative_are_told_all_at_once() {
         for (problem, part) in problems.iter().zip(expected) {
             assert!(problem.contains(part), "{problem:?} has no {part:?}");
         }
+    }
+}
+
+/// Section 4.4: the exchange replaces macros in markup, also in a configured URL; it must find them letter by letter.
+#[test]
+fn every_macro_reaches_the_exchange_as_it_was_written() {
+    let all: String = Macro::ALL
+        .iter()
+        .map(|name| format!("&x={}", name.text()))
+        .collect();
+    let url = format!("https://cdn.example/a?b=1{all}&p=${{AUCTION_PRICE:B64}}");
+    let banner = Template::banner(banner_spec(&format!(
+        "<img src=\"{url}\"><a href='${{CLICK_URL}}'>"
+    )));
+    let mut spec = video_spec();
+    spec.media[0].url.clone_from(&url);
+    let video = Template::linear(spec);
+    let mut spec = native_spec();
+    spec.images[0].url.clone_from(&url);
+    let native = Template::native(spec);
+
+    let mut pools = Pools::default();
+    let assets = [NativeAsset {
+        id: 1,
+        required: true,
+        kind: NativeAssetKind::Image {
+            kind: 3,
+            w: 0,
+            h: 0,
+            wmin: 0,
+            hmin: 0,
+        },
+    }];
+    let wanted = Native {
+        assets: pools.assets(&assets),
+        ..Native::default()
+    };
+    let click_macro = Some(ClickMacro {
+        text: "${CLICK_URL_ESC}",
+        escaped: true,
+    });
+    let values = Values {
+        click_macro,
+        native_assets: &assets,
+        ..VALUES
+    };
+    for (template, fit) in [
+        (&banner, pools.fit_banner(&banner, Banner::default())),
+        (&video, pools.fit_video(&video, Video::default())),
+        (&native, pools.fit_native(&native, wanted)),
+    ] {
+        let markup = render(template, &fit.unwrap(), &values);
+        assert!(markup.contains(&url), "{markup}");
+        let click = "${CLICK_URL_ESC}https%3A%2F%2Fb.example%2Fn%2Fclick%3Ft%3DTOK-en_1";
+        assert!(markup.contains(click), "{markup}");
+    }
+}
+
+#[test]
+fn an_exchange_that_spells_macros_otherwise_finds_its_own_in_every_format() {
+    let queries = Queries::spelled(&[
+        (Macro::Price, "%%WINNING_PRICE%%".to_owned()),
+        (Macro::Currency, String::new()),
+    ]);
+    let mut pools = Pools::default();
+    let assets = [NativeAsset {
+        id: 1,
+        required: true,
+        kind: NativeAssetKind::Title { len: 0 },
+    }];
+    let wanted = Native {
+        assets: pools.assets(&assets),
+        ..Native::default()
+    };
+    let values = Values {
+        queries: Some(&queries),
+        native_assets: &assets,
+        ..VALUES
+    };
+    let impression = "https://b.example/n/imp?t=TOK-en_1&p=%%WINNING_PRICE%%&c=&x=${AUCTION_MULTIPLIER}";
+    let (banner, video, native) = (
+        Template::banner(banner_spec("${CLICK_URL}")),
+        Template::linear(video_spec()),
+        Template::native(native_spec()),
+    );
+    for (template, fit) in [
+        (&banner, pools.fit_banner(&banner, Banner::default())),
+        (&video, pools.fit_video(&video, Video::default())),
+        (&native, pools.fit_native(&native, wanted)),
+    ] {
+        let markup = render(template, &fit.unwrap(), &values);
+        assert!(markup.contains(impression), "{markup}");
     }
 }
 

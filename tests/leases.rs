@@ -6,7 +6,7 @@ use outbid::caps::Caps;
 use outbid::events::booking::Record;
 use outbid::events::books::Books;
 use outbid::events::memory::MemoryLimits;
-use outbid::events::notice::{Inbound, Paid, What};
+use outbid::events::notice::{Inbound, Paid, Told, What};
 use outbid::events::token::{Format, ImpRef, Token};
 use outbid::journal::{JournalError, Medium};
 use outbid::openrtb::notice::{PriceField, PriceUnit};
@@ -263,6 +263,7 @@ fn told(token: Token, what: What, price: PriceField, at: Timestamp) -> Inbound {
         at,
         token,
         what,
+        told: Told::default(),
         paid,
         shown_at: None,
     }

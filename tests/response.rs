@@ -94,6 +94,7 @@ fn every_field_stands_under_its_openrtb_name() {
         price: Cpm(2_000_000),
         notices: NoticeUrls {
             base: "https://b.example",
+            queries: None,
             token: "T",
             win: true,
             bill: true,
@@ -104,6 +105,7 @@ fn every_field_stands_under_its_openrtb_name() {
         bundle: Some("com.app"),
         campaign_id: Some("camp"),
         creative_id: "cr",
+        image_url: Some("https://i.example/1.png"),
         categories: &cats,
         cattax: 6,
         attributes: &[6, 13],
@@ -127,10 +129,11 @@ fn every_field_stands_under_its_openrtb_name() {
     };
     let expected = json!({
         "id": "000100000002000000000003", "impid": "i", "price": 2, "adm": "<VAST/>", "mtype": 2,
-        "nurl": "https://b.example/n/win?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
-        "burl": "https://b.example/n/bill?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}",
+        "nurl": "https://b.example/n/win?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&m=${AUCTION_MIN_TO_WIN}&r=${AUCTION_MBR}&dp=${AUCTION_DISCOUNT_PCT}&dc=${AUCTION_DISCOUNT_CPM}",
+        "burl": "https://b.example/n/bill?t=T&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}&dp=${AUCTION_DISCOUNT_PCT}&dc=${AUCTION_DISCOUNT_CPM}",
         "lurl": "https://b.example/n/loss?t=T&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=${AUCTION_CURRENCY}",
         "adid": "ad", "adomain": ["a.example", "b.example"], "bundle": "com.app", "cid": "camp", "crid": "cr",
+        "iurl": "https://i.example/1.png",
         "cat": ["IAB1"], "cattax": 6, "attr": [6, 13, 16], "apis": [7], "language": "en", "protocol": 13,
         "dealid": "deal", "w": 640, "h": 360, "wratio": 16, "hratio": 9, "dur": 15, "exp": 300,
         "ext": {"aigen": 1, "dsa": {"behalf": "Brand", "paid": "Brand \"Group\"", "adrender": 0}},
@@ -203,7 +206,7 @@ fn an_extra_attribute_is_written_once() {
 fn seats_and_bids_follow_one_another() {
     let head = ResponseHead {
         id: "r",
-        bid_id: Some("b"),
+        bid_id: Some(BidId::new(1, 2, 9)),
         currency: Currency::parse("EUR").unwrap(),
     };
     let bid = |imp_id| BidFields {
@@ -224,7 +227,11 @@ fn seats_and_bids_follow_one_another() {
     let response = read(&write(WireFormat::Json));
     assert_eq!(
         (&response["id"], &response["bidid"], &response["cur"]),
-        (&json!("r"), &json!("b"), &json!("EUR"))
+        (
+            &json!("r"),
+            &json!(BidId::new(1, 2, 9).to_string()),
+            &json!("EUR")
+        )
     );
     assert_eq!(response["seatbid"][0]["seat"], "s1");
     assert_eq!(response["seatbid"][0]["group"], 1);
@@ -276,6 +283,7 @@ fn prices_are_exact_and_never_scientific() {
 fn a_notice_comes_back_with_what_the_exchange_put_in() {
     let notices = NoticeUrls {
         base: "https://b.example",
+        queries: None,
         token: "Ab-_9",
         win: true,
         bill: true,

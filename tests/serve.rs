@@ -4,6 +4,8 @@
 
 #[path = "serve/admin.rs"]
 mod admin;
+#[path = "serve/approvals.rs"]
+mod approvals;
 #[path = "serve/bidder.rs"]
 mod bidder;
 #[path = "serve/caps.rs"]
@@ -18,6 +20,8 @@ mod crash;
 mod crowd;
 #[path = "serve/drain.rs"]
 mod drain;
+#[path = "serve/exchanges.rs"]
+mod exchanges;
 #[path = "serve/http.rs"]
 mod http;
 #[path = "serve/money.rs"]

@@ -53,6 +53,11 @@ fn table(report: &Value) -> String {
             }
         }
     }
+    let alarms = report["alarms"].as_object().into_iter().flatten();
+    let alarms: Vec<_> = alarms.map(|(name, count)| format!("{name} {count}")).collect();
+    if !alarms.is_empty() {
+        lines.push(format!("alarms: {}", alarms.join(", ")));
+    }
     if report["books_open"] == Value::Bool(false) {
         lines.push("standing by: another process holds the books, this one does not bid".to_owned());
     }

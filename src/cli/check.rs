@@ -2,6 +2,7 @@
 
 use super::{CheckArguments, say};
 use outbid::config;
+use outbid::store::traffic::Traffic;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -27,9 +28,11 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let (_, unusable) = Traffic::open(&loaded.traffic)?;
+    let left_out: Vec<_> = unusable.iter().map(ToString::to_string).collect();
     let effective = config::effective(&loaded);
     if arguments.json {
-        let mut report = json!({"valid": true, "notes": loaded.notes.to_json()});
+        let mut report = json!({"valid": true, "notes": loaded.notes.to_json(), "left_out": left_out});
         if arguments.effective {
             report["effective"] = effective.to_json();
         }
@@ -41,6 +44,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     }
     if !loaded.notes.is_empty() {
         say(&loaded.notes.to_string())?;
+    }
+    for line in &left_out {
+        say(&format!("left out: {line}"))?;
     }
     let line_items = loaded
         .definitions

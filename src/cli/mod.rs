@@ -1,6 +1,7 @@
 //! What the command line says, and who does it.
 
 mod admin;
+mod approvals;
 mod budgets;
 mod certify;
 mod check;
@@ -61,6 +62,12 @@ enum Command {
     /// they stay charged in full.
     #[command(after_help = "Example: outbid nodes declare-dead 3")]
     Nodes(NodesArguments),
+    /// Show what exchanges say of our creatives in loss notices, as a running bidder has it; let one be shown again.
+    ///
+    /// An exchange that calls a creative pending (loss code 201) does not get it for a while; one that disapproves of it
+    /// (202) does not get it until its content changes, or until --approve says so.
+    #[command(after_help = "Example: outbid approvals --approve spring-300x250 --exchange demo")]
+    Approvals(ApprovalsArguments),
     /// Show why a running bidder answers a request as it does: for every line item the step at which it fell out, or
     /// its score, what moved it most, price and floor.
     #[command(after_help = "Example: outbid explain request.json --exchange demo")]
@@ -254,6 +261,24 @@ enum NodesCommand {
 }
 
 #[derive(Args)]
+struct ApprovalsArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// Let this creative be shown again at the exchange, whatever it said.
+    #[arg(long, value_name = "CREATIVE", requires = "exchange")]
+    approve: Option<String>,
+    /// The exchange of --approve.
+    #[arg(long, value_name = "NAME", requires = "approve")]
+    exchange: Option<String>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ExplainArguments {
     #[command(flatten)]
     folder: ConfigFolder,
@@ -342,6 +367,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Nodes(arguments) => nodes::run(&arguments),
+        Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
         Command::Requests(arguments) => requests::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

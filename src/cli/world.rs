@@ -8,6 +8,7 @@ use outbid::optouts::OptOuts;
 use outbid::store::models::Model;
 use outbid::store::profiles::Profiles;
 use outbid::store::supply::Supply;
+use outbid::store::traffic::Traffic;
 use outbid::units::{Timestamp, UserKeySecret};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -32,6 +33,7 @@ pub struct Opened {
     profiles: Mutex<Option<(u64, Arc<Profiles>)>>,
     model: Mutex<Option<(String, Arc<Model>)>>,
     supply: Mutex<Option<(u64, Arc<Supply>)>>,
+    traffic: Mutex<Option<(u64, Arc<Traffic>)>>,
 }
 
 impl Opened {
@@ -41,6 +43,7 @@ impl Opened {
             profiles: Mutex::new(None),
             model: Mutex::new(None),
             supply: Mutex::new(None),
+            traffic: Mutex::new(None),
         }
     }
 
@@ -58,6 +61,7 @@ impl Opened {
             people: self.people(&loaded, secret)?,
             model: self.model(&loaded)?,
             supply: self.supply(&loaded.supply)?,
+            traffic: self.traffic(&loaded.traffic)?,
             model_name,
             definitions: loaded.definitions,
             exchanges: loaded.exchanges,
@@ -112,6 +116,26 @@ impl Opened {
         Ok(supply)
     }
 
+    /// A line that cannot be used is named and left out: most lists come from somebody else.
+    fn traffic(&self, folder: &Path) -> anyhow::Result<Arc<Traffic>> {
+        let stamp = Traffic::stamp(folder)?;
+        let mut opened = self.traffic.lock().expect("no panic while opening");
+        if let Some((known, traffic)) = &*opened
+            && *known == stamp
+        {
+            return Ok(traffic.clone());
+        }
+        let (traffic, unusable) = Traffic::open(folder)?;
+        for line in &unusable {
+            tracing::warn!("left out: {line}");
+        }
+        let [datacenters, non_human, blocked] = traffic.counts();
+        tracing::info!(datacenters, non_human, blocked, "traffic lists read");
+        let traffic = Arc::new(traffic);
+        *opened = Some((stamp, traffic.clone()));
+        Ok(traffic)
+    }
+
     fn model(&self, loaded: &Loaded) -> anyhow::Result<Arc<Model>> {
         let name = loaded.models.bid.to_string();
         let mut opened = self.model.lock().expect("no panic while opening");
@@ -137,9 +161,12 @@ pub fn people(loaded: &Loaded, profiles: Arc<Profiles>, secret: &UserKeySecret) 
     }
 }
 
-/// Of the configuration, the profile store and the supply files: equal hashes need no reload.
+/// Of the configuration, the profile store, the supply files and the traffic lists: equal hashes need no reload.
 pub fn hash(loaded: &Loaded) -> anyhow::Result<u64> {
-    Ok(loaded.hash ^ stamp(&loaded.profiles.path)? ^ Supply::stamp(&loaded.supply)?)
+    Ok(loaded.hash
+        ^ stamp(&loaded.profiles.path)?
+        ^ Supply::stamp(&loaded.supply)?
+        ^ Traffic::stamp(&loaded.traffic)?)
 }
 
 /// Changes whenever another file is renamed into place.

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "advertiser", "status", "landing_url", "domains", "categories", "cattax", "attributes", "apis", "languages",
-    "valid", "bundle", "approvals", "ai_generated", "id", "banner", "video", "audio", "native",
+    "valid", "bundle", "approvals", "ai_generated", "iurl", "id", "banner", "video", "audio", "native",
 ];
 pub(super) const FILE_KEYS: &[&str] = &[
     "advertiser",
@@ -32,6 +32,7 @@ pub(super) const FILE_KEYS: &[&str] = &[
     "bundle",
     "approvals",
     "ai_generated",
+    "iurl",
     "creative",
 ];
 pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype"];
@@ -157,6 +158,7 @@ fn read_shared(table: &Table<'_>, levels: &Layers<'_>, refs: &References<'_>) ->
         bundle: levels.maybe("bundle", |n| n.name()),
         approvals: approvals(levels, refs.exchanges),
         ai_generated: levels.maybe("ai_generated", Node::boolean).unwrap_or(false),
+        image_url: levels.maybe("iurl", review_image),
         ad: Ad::Banner(BannerAd {
             w: 0,
             h: 0,
@@ -329,6 +331,19 @@ pub(super) fn mime_type(node: &Node<'_>) -> Option<String> {
 pub(super) fn secure_url(node: &Node<'_>) -> Option<String> {
     let url = quantity::url(node)?;
     note_insecure(node, &url);
+    Some(url)
+}
+
+/// `iurl`: the exchange keeps what it finds there, so the URL is the same in every bid (section 4.2.3).
+fn review_image(node: &Node<'_>) -> Option<String> {
+    let url = secure_url(node)?;
+    if url.contains("${") || url.contains("%%") {
+        node.problem(
+            format!("`{url}` holds a macro"),
+            "write the URL of one image, the same for every bid",
+        );
+        return None;
+    }
     Some(url)
 }
 

@@ -8,11 +8,12 @@ use crate::store::campaigns::definition::{
     Ad, BidStrategy, Campaign, Creative, Flight, Hours, LineItem, Multiplier, PolicyRule, Status, Targeting,
     Terms, WithoutId,
 };
-use crate::store::exchange::{Auth, Exchange};
-use crate::store::supply::{Action, SupplyPolicy};
+use crate::store::exchange::{AuctionType, Auth, Exchange, Required};
+use crate::store::supply::Action;
 use crate::telemetry::Finding;
 use crate::units::{Limits, Timestamp};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Prints one `path = value` a line; [`Effective::to_json`] is the same as a tree.
@@ -122,8 +123,25 @@ fn write_lines(f: &mut fmt::Formatter<'_>, path: &str, value: &Value) -> fmt::Re
 
 fn exchange(exchange: &Exchange) -> Value {
     compact(json!({
-        "auth": match exchange.auth { Auth::None => "none", Auth::Bearer(_) => "bearer" },
+        "auth": match &exchange.auth {
+            Auth::None => "none",
+            Auth::Bearer(_) => "bearer",
+            Auth::Header { name, .. } => name,
+        },
         "seat": exchange.seat,
+        "seats": exchange.seats.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "auction": match exchange.auction.always {
+            None => "as-sent",
+            Some(AuctionType::FirstPrice) => "first",
+            Some(AuctionType::SecondPrice) => "second",
+        },
+        "public_url": exchange.public_url,
+        "health": exchange.health,
+        "require": Required::NAMES
+            .iter()
+            .filter(|(_, field)| exchange.require.contains(field))
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>(),
         "currency": exchange.currency.as_str(),
         "format": exchange.format.map_or("any", WireFormat::name),
         "network_allowance_ms": exchange.network_allowance_ms,
@@ -144,21 +162,22 @@ fn exchange(exchange: &Exchange) -> Value {
             PriceCodec::Base64 => "base64",
             PriceCodec::Adx(_) => "adx",
         },
-        "supply": Value::Object(findings(&exchange.supply)),
+        "supply": findings(&Finding::SUPPLY, |finding| exchange.supply.action(finding)),
+        "traffic": findings(&Finding::TRAFFIC, |finding| exchange.traffic.action(finding)),
     }))
 }
 
 /// What comes of each finding.
-fn findings(policy: &SupplyPolicy) -> Map<String, Value> {
-    let action = |finding| match policy.action(finding) {
+fn findings(all: &[Finding], action: impl Fn(Finding) -> Action) -> Value {
+    let word = |finding| match action(finding) {
         Action::Off => "ignore",
         Action::Count => "count",
         Action::Refuse => "refuse",
     };
-    Finding::ALL
-        .into_iter()
-        .map(|finding| (finding.name().to_owned(), action(finding).into()))
-        .collect()
+    let entries = all
+        .iter()
+        .map(|finding| (finding.name().to_owned(), word(*finding).into()));
+    Value::Object(entries.collect())
 }
 
 fn line_item(item: &LineItem) -> Value {

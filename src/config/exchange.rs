@@ -1,14 +1,16 @@
 //! `exchanges/NAME.toml` → what is agreed with one exchange. Invariant: secrets come from files or the environment.
 
 use super::document::{Document, Node, Table};
-use super::files::{Folder, check_secret};
+use super::files::Folder;
 use super::problem::Report;
-use super::{quantity, supply};
+use super::{exchange_auth, macros, quantity, supply, traffic};
 use crate::openrtb::WireFormat;
 use crate::openrtb::notice::PriceUnit;
 use crate::openrtb::price_crypto::{AdxKeys, PriceCodec};
-use crate::store::campaigns::definition::Approval;
-use crate::store::exchange::{Auth, BidCounts, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices};
+use crate::store::campaigns::definition::{Approval, Definitions};
+use crate::store::exchange::{
+    Auction, AuctionType, Auth, BidCounts, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices, Required,
+};
 use crate::units::{Currency, ObjectId};
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ pub(super) const KEYS: &[&str] = &[
     "auth",
     "format",
     "seat",
+    "seats",
+    "auction",
+    "second_price_codes",
     "currency",
     "network_allowance",
     "default_tmax",
@@ -35,6 +40,11 @@ pub(super) const KEYS: &[&str] = &[
     "win_hold",
     "learn_win_hold",
     "supply",
+    "traffic",
+    "public_url",
+    "macros",
+    "require",
+    "health",
 ];
 
 pub(super) const EXPIRY_KEYS: &[&str] = &["banner", "video", "audio", "native", "interstitial", "dooh"];
@@ -78,12 +88,13 @@ pub(super) fn read(
     accounting: Currency,
     folder: &Folder,
     env: &dyn Fn(&str) -> Option<String>,
+    definitions: &Definitions,
     report: &Report,
 ) -> Exchange {
     let tree = document.parse(report);
     let table = Table::root(document, &tree, KEYS, report);
     check_name(&table);
-    let auth = table.table("auth", &["bearer_file", "bearer_env"]);
+    let auth = table.table("auth", exchange_auth::KEYS);
     let exp = table
         .table("exp", EXPIRY_KEYS)
         .unwrap_or_else(|| Table::empty(&table));
@@ -93,10 +104,12 @@ pub(super) fn read(
         name: document.stem.clone(),
         id: ObjectId::of(&document.stem),
         auth: auth
-            .and_then(|auth| read_auth(&auth, folder, env))
+            .and_then(|auth| exchange_auth::read(&auth, folder, env))
             .unwrap_or(Auth::None),
         format: table.read("format", None, |n| n.choice(FORMATS)),
         seat: table.read("seat", "outbid".to_owned(), Node::name),
+        seats: seats(&table, definitions),
+        auction: auction(&table),
         currency: table.read("currency", accounting, quantity::currency),
         network_allowance_ms: ms("network_allowance", 20),
         default_tmax_ms: ms("default_tmax", 100),
@@ -108,6 +121,11 @@ pub(super) fn read(
         price_in: table.read("price_in", PriceUnit::Cpm, |n| n.choice(PRICES)),
         price_codec: price_codec(&table, folder),
         supply: supply::read(&table),
+        traffic: traffic::read(&table),
+        public_url: table.maybe("public_url", base_url),
+        queries: macros::read(&table),
+        require: required(&table, definitions),
+        health: table.maybe("health", path),
         notices: notices(&table),
         imps_max: table.read("imps_max", 16, |n| n.integer(1..=1000)),
         bids: bid_counts(&table),
@@ -135,28 +153,71 @@ fn check_name(table: &Table<'_>) {
     }
 }
 
-fn read_auth(table: &Table<'_>, folder: &Folder, env: &dyn Fn(&str) -> Option<String>) -> Option<Auth> {
-    let secret = match (table.get("bearer_file"), table.get("bearer_env")) {
-        (Some(node), None) => (folder.secret(node.text()?), node),
-        (None, Some(node)) => (from_environment(node.text()?, env), node),
-        _ => {
-            table.problem(
-                "this names no single secret",
-                "write either `bearer_file = \"…\"` or `bearer_env = \"…\"`",
-            );
-            return None;
-        }
+/// `[seats]`: advertiser id = seat.
+fn seats(table: &Table<'_>, definitions: &Definitions) -> Vec<(String, String)> {
+    let ids: Vec<&str> = definitions.advertisers.iter().map(|a| a.id.as_str()).collect();
+    let Some(seats) = table.table("seats", &ids) else {
+        return Vec::new();
     };
-    let (secret, node) = secret;
-    secret
-        .map(Auth::Bearer)
-        .map_err(|what| node.problem(what, "keep one line of random text there, 16 characters or more"))
-        .ok()
+    let seat = |id: &&str| Some(((*id).to_owned(), seats.maybe(id, Node::name)?));
+    ids.iter().filter_map(seat).collect()
 }
 
-fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let text = env(name).ok_or_else(|| format!("the environment has no variable `{name}`"))?;
-    check_secret(text.trim())
+fn auction(table: &Table<'_>) -> Auction {
+    let words = [
+        ("as-sent", None),
+        ("first", Some(AuctionType::FirstPrice)),
+        ("second", Some(AuctionType::SecondPrice)),
+    ];
+    Auction {
+        always: table.read("auction", None, |n| n.choice(&words)),
+        second_price_codes: table.list("second_price_codes", |n| n.integer(500..=i64::from(u32::MAX))),
+    }
+}
+
+/// The base of URLs: what follows it begins with a slash.
+fn base_url(node: &Node<'_>) -> Option<String> {
+    let url = quantity::url(node)?;
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+fn path(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+    if !text.starts_with('/') || text.starts_with("/n/") || !text.bytes().all(plain) {
+        node.problem(
+            format!("`{text}` is no path for a health check"),
+            "write for example `/openrtb2/NAME/health`; `/n/` belongs to notices",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// What the exchange refuses bids without. Creatives that lack it are not offered there, which is worth knowing.
+fn required(table: &Table<'_>, definitions: &Definitions) -> Vec<Required> {
+    const NAMED: usize = 3;
+    table.list("require", |node| {
+        let field = node.choice(&Required::NAMES)?;
+        let lacking: Vec<_> = definitions
+            .creatives
+            .iter()
+            .filter(|creative| !field.is_in(creative))
+            .collect();
+        let names = lacking
+            .iter()
+            .take(NAMED)
+            .map(|creative| format!("`{}`", creative.id));
+        let mut names = names.collect::<Vec<_>>().join(", ");
+        if lacking.len() > NAMED {
+            names = format!("{names} and {} more", lacking.len() - NAMED);
+        }
+        if !lacking.is_empty() {
+            let what = format!("this exchange gets no bid with creatives that lack this field: {names}");
+            node.note(what, "complete them, or do not require it");
+        }
+        Some(field)
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ const FOLDERS: [&str; 4] = ["exchanges", "advertisers", "campaigns", "creatives"
 
 /// Files of others, as a crawler fetched them: read apart, since they are many and none of ours.
 pub(super) const SUPPLY: &str = "supply";
+pub(super) const TRAFFIC: &str = "traffic";
 
 /// A file that the configuration depends on, for watching it and for saying what was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Folder {
                 Some(kind) => entries(path, report)
                     .iter()
                     .for_each(|file| self.add_document(kind, file, report)),
-                None if name == SUPPLY => {}
+                None if name == SUPPLY || name == TRAFFIC => {}
                 None => report.whole(shown(path), "this folder is not read", suggest(&name, FOLDERS)),
             }
         } else if is_toml(path) {

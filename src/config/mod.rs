@@ -14,6 +14,7 @@
 //! | `advertisers/NAME.toml` | one advertiser and the defaults of its campaigns |
 //! | `creatives/NAME.toml` | creatives |
 //! | `supply/` | who may sell what; see [`crate::store::supply`], which reads it |
+//! | `traffic/` | which traffic is not bought; see [`crate::store::traffic`], which reads it |
 //! | `campaigns/NAME.toml` | one campaign and its line items |
 //!
 //! Inheritance: a key of the line item replaces the same key of its campaign, which replaces the one in the
@@ -27,11 +28,13 @@ mod creative;
 mod document;
 mod effective;
 mod exchange;
+mod exchange_auth;
 mod files;
 mod hours;
 mod layers;
 mod line_item;
 mod linear;
+mod macros;
 mod models;
 mod money;
 mod names;
@@ -43,6 +46,7 @@ mod rates;
 mod settings;
 mod supply;
 mod targeting;
+mod traffic;
 
 pub use effective::{Effective, effective};
 pub use files::WatchedFile;
@@ -85,6 +89,8 @@ pub struct Loaded {
     pub eid_sources: Vec<String>,
     /// The folder of `ads.txt`, `app-ads.txt` and `sellers.json`; it may be missing.
     pub supply: PathBuf,
+    /// The folder of lists of traffic that is not bought; it may be missing.
+    pub traffic: PathBuf,
     /// Everything that was read, to be watched for changes.
     pub files: Vec<WatchedFile>,
     /// Over the names and contents of all files; secrets from the environment are not in it.
@@ -116,8 +122,8 @@ fn read(dir: &Path, env: &dyn Fn(&str) -> Option<String>, now: Timestamp, report
         .and_then(|document| models::read(document, report));
     let server = settings::read(folder.required("outbid.toml", report)?, &folder, env, report);
     let rates = rates::read(folder.single("rates.toml"), server.currency, now, report);
-    let exchanges = read_exchanges(dir, &folder, &server, env, report);
-    let definitions = read_definitions(&folder, &server, &rates, &exchanges, now, report);
+    let definitions = read_definitions(&folder, &server, &rates, now, report);
+    let exchanges = read_exchanges(dir, &folder, &server, &definitions, env, report);
     check_accounts(&definitions, report);
     let files = folder.watched();
     Some(Loaded {
@@ -131,6 +137,7 @@ fn read(dir: &Path, env: &dyn Fn(&str) -> Option<String>, now: Timestamp, report
         default_time_zone: server.time_zone,
         eid_sources: server.eid_sources,
         supply: dir.join(files::SUPPLY),
+        traffic: dir.join(files::TRAFFIC),
         hash: files::hash_all(&files),
         files,
         notes: Problems::default(),
@@ -141,6 +148,7 @@ fn read_exchanges(
     dir: &Path,
     folder: &Folder,
     server: &Server,
+    definitions: &Definitions,
     env: &dyn Fn(&str) -> Option<String>,
     report: &Report,
 ) -> Vec<Exchange> {
@@ -155,7 +163,7 @@ fn read_exchanges(
     }
     documents
         .iter()
-        .map(|d| exchange::read(d, server.currency, folder, env, report))
+        .map(|d| exchange::read(d, server.currency, folder, env, definitions, report))
         .collect()
 }
 
@@ -163,11 +171,10 @@ fn read_definitions(
     folder: &Folder,
     server: &Server,
     rates: &Rates,
-    exchanges: &[Exchange],
     now: Timestamp,
     report: &Report,
 ) -> Definitions {
-    let exchanges: Vec<&str> = exchanges.iter().map(|exchange| exchange.name.as_str()).collect();
+    let exchanges: Vec<&str> = folder.all("exchanges").iter().map(|d| d.stem.as_str()).collect();
     // Advertisers' trees live as long as their campaigns are read: these inherit from them.
     let trees: Vec<_> = folder
         .all("advertisers")

@@ -22,7 +22,7 @@ pub(super) fn read(exchange: &Table<'_>) -> SupplyPolicy {
     table.list("blocked", |n| take(n, |text| policy.borrow_mut().block(text)));
     let mut policy = policy.into_inner();
     policy.hops_max = table.maybe("hops_max", |n| n.integer(1..=HOPS_MAX));
-    let words = Finding::ALL.map(|finding| (finding.name(), finding));
+    let words = Finding::SUPPLY.map(|finding| (finding.name(), finding));
     let [refused, ignored] = ["refuse", "ignore"].map(|key| table.list(key, |n| n.choice(&words)));
     if let Some(both) = refused.iter().find(|finding| ignored.contains(finding)) {
         let what = format!("`{}` stands in `refuse` and in `ignore`", both.name());

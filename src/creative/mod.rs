@@ -20,6 +20,7 @@ pub use misfit::Misfit;
 pub use native::{NativeFit, NativeImage, NativeSpec, NativeTemplate};
 pub use vast::{VastVersion, vast_version};
 
+use crate::openrtb::notice::Queries;
 use crate::openrtb::request::{Imp, NativeAsset, Request, Spot};
 use crate::openrtb::response::MarkupType;
 use crate::units::BidId;
@@ -37,8 +38,10 @@ pub enum Template {
 /// What a rendering needs to know beyond the creative.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
-    /// `server.public_url`, without a slash at its end.
+    /// The public URL, without a slash at its end.
     pub base: &'a str,
+    /// How the exchange spells macros; `None` = as the specification does.
+    pub queries: Option<&'a Queries>,
     /// The notice token, URL-safe base64.
     pub token: &'a str,
     pub bid_id: BidId,

@@ -2,7 +2,7 @@
 
 use super::Values;
 use super::url;
-use crate::openrtb::notice::Notice;
+use crate::openrtb::notice::{Notice, Queries};
 use crate::openrtb::response::write_escaped;
 use std::io::Write as _;
 
@@ -56,6 +56,8 @@ enum Piece {
     Base,
     Token,
     BidId,
+    /// The query of a notice, as the exchange spells it.
+    Query(Notice),
     /// The click macro of the exchange and our click URL behind it.
     Click,
 }
@@ -80,6 +82,7 @@ impl Pieces {
                 Piece::Base => links.write_part(values.base, out),
                 Piece::Token => links.write_part(values.token, out),
                 Piece::BidId => write!(out.buffer, "{}", values.bid_id).expect("a vector takes every write"),
+                Piece::Query(notice) => links.write_query(*notice, out),
                 Piece::Click => links.write_click(out),
             }
         }
@@ -110,7 +113,7 @@ impl Builder {
             .text(notice.path())
             .text("?t=")
             .piece(Piece::Token)
-            .text(notice.query())
+            .piece(Piece::Query(notice))
     }
 
     /// The page that says why the ad is shown.
@@ -171,7 +174,12 @@ impl<'v> Links<'v> {
         out.url_text(notice.path());
         out.url_text("?t=");
         self.write_part(self.values.token, out);
-        out.url_text(notice.query());
+        self.write_query(notice, out);
+    }
+
+    /// Macros and letters that are safe everywhere: the same in both forms.
+    pub fn write_query(&self, notice: Notice, out: &mut Out) {
+        out.url_text(Queries::get(self.values.queries, notice));
     }
 
     pub fn write_why(&self, out: &mut Out) {

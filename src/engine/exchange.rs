@@ -5,6 +5,7 @@ use super::{QpsWindow, Snapshot, Terms};
 use crate::creative::Fit;
 use crate::openrtb::request::{ChannelKind, Imp, Request};
 use crate::pacing::ExchangeHolds;
+use crate::store::campaigns::Advertiser;
 use crate::store::exchange::Exchange;
 use crate::telemetry::Reason;
 use crate::units::{Currency, Timestamp};
@@ -18,16 +19,50 @@ pub struct ExchangeTerms {
     pub user_namespace: String,
     pub qps: Arc<QpsWindow>,
     pub holds: Arc<ExchangeHolds>,
+    /// Base of the URLs that go out with bids, without a slash at its end.
+    pub public_url: String,
+    /// Our own URLs are https.
+    pub secure_urls: bool,
+    /// Without repetition, the exchange's general one first.
+    pub seats: Vec<String>,
+    /// Into `seats`, by advertiser.
+    seat_of: Vec<usize>,
 }
 
 impl ExchangeTerms {
-    pub fn new(settings: Exchange, qps: Arc<QpsWindow>, holds: Arc<ExchangeHolds>) -> ExchangeTerms {
+    /// `public_url` is the server's, for exchanges without one of their own.
+    pub fn new(
+        settings: Exchange,
+        qps: Arc<QpsWindow>,
+        holds: Arc<ExchangeHolds>,
+        public_url: &str,
+        advertisers: &[Advertiser],
+    ) -> ExchangeTerms {
         let user_namespace = format!("exchange:{}", settings.name);
+        let public_url = settings
+            .public_url
+            .clone()
+            .unwrap_or_else(|| public_url.to_owned());
+        let mut seats = vec![settings.seat.clone()];
+        let seat_of = |advertiser: &Advertiser| {
+            let id = &advertiser.definition.id;
+            let own = settings.seats.iter().find(|(owner, _)| owner == id);
+            let seat = own.map_or(&settings.seat, |(_, seat)| seat);
+            let known = seats.iter().position(|known| known == seat);
+            known.unwrap_or_else(|| {
+                seats.push(seat.clone());
+                seats.len() - 1
+            })
+        };
         ExchangeTerms {
-            settings,
+            seat_of: advertisers.iter().map(seat_of).collect(),
+            seats,
+            secure_urls: public_url.starts_with("https://"),
+            public_url,
             user_namespace,
             qps,
             holds,
+            settings,
         }
     }
 
@@ -41,6 +76,11 @@ impl ExchangeTerms {
         learnt.unwrap_or(self.settings.win_hold_s)
     }
 
+    /// The seat that bids for an advertiser, as a position in `seats`.
+    pub fn seat_of(&self, advertiser: usize) -> usize {
+        self.seat_of[advertiser]
+    }
+
     /// Whether we may answer this request at all, and in which currency.
     pub(super) fn accept(
         &self,
@@ -48,11 +88,8 @@ impl ExchangeTerms {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Terms, Reason> {
-        if !self.seat_is_allowed(request) {
+        if !self.seats.iter().any(|seat| is_allowed(request, seat)) {
             return Err(Reason::Seat);
-        }
-        if request.device.crawler {
-            return Err(Reason::Crawler);
         }
         self.currency(request, snapshot, now).ok_or(Reason::Currency)
     }
@@ -85,10 +122,9 @@ impl ExchangeTerms {
         }
     }
 
-    fn seat_is_allowed(&self, request: &Request) -> bool {
-        let ours = |seat: &&str| *seat == self.settings.seat;
-        let (allowed, blocked) = (request.strs(request.wseat), request.strs(request.bseat));
-        (allowed.is_empty() || allowed.iter().any(ours)) && !blocked.iter().any(ours)
+    /// Whether the seat of an advertiser may answer; asked only where there are several.
+    pub(super) fn allows_seat_of(&self, advertiser: usize, request: &Request) -> bool {
+        self.seats.len() == 1 || is_allowed(request, &self.seats[self.seat_of[advertiser]])
     }
 
     /// Our own currency where the request takes it, else the first one that it takes and that has a fresh rate.
@@ -108,4 +144,11 @@ impl ExchangeTerms {
                 })
             })
     }
+}
+
+/// `wseat` and `bseat` (section 3.2.1).
+fn is_allowed(request: &Request, seat: &str) -> bool {
+    let (allowed, blocked) = (request.strs(request.wseat), request.strs(request.bseat));
+    let ours = |known: &&str| *known == seat;
+    (allowed.is_empty() || allowed.iter().any(ours)) && !blocked.iter().any(ours)
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing here is made anew by a reload, so a reload can neither refill a budget nor lose a cap nor
 //! forget that somebody said no.
 
+use crate::approvals::Approvals;
 use crate::caps::Caps;
 use crate::optouts::OptOuts;
 use crate::pacing::Budgets;
@@ -17,6 +18,8 @@ pub struct Live {
     pub budgets: Arc<Budgets>,
     pub caps: Arc<Caps>,
     pub opt_outs: Arc<OptOuts>,
+    /// What exchanges say of our creatives.
+    pub approvals: Arc<Approvals>,
     stats: DashMap<AccountId, Arc<LineItemStats>>,
     qps: DashMap<String, Arc<QpsWindow>>,
 }
@@ -28,6 +31,7 @@ impl Live {
             budgets,
             caps,
             opt_outs: Arc::default(),
+            approvals: Arc::default(),
             stats: DashMap::new(),
             qps: DashMap::new(),
         }

@@ -75,7 +75,8 @@ pub fn bid(
         Ok(terms) => terms,
         Err(reason) => return Outcome::NoBid(reason),
     };
-    scratch.supply = snapshot.supply.check(request, &exchange.settings.supply);
+    let traffic = snapshot.traffic.check(request, &exchange.settings.traffic);
+    scratch.supply = traffic.and(snapshot.supply.check(request, &exchange.settings.supply));
     if let Some(finding) = scratch.supply.refused {
         return Outcome::NoBid(finding.reason());
     }

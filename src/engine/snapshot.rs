@@ -11,6 +11,7 @@ use crate::store::exchange::Exchange;
 use crate::store::models::{CandidateInput, CandidateRow, Model};
 use crate::store::rates::Rates;
 use crate::store::supply::Supply;
+use crate::store::traffic::Traffic;
 use crate::units::{Cpm, Nanos, ObjectId, Timestamp};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub struct Parts {
     pub exchanges: Vec<Exchange>,
     pub rates: Rates,
     pub supply: Arc<Supply>,
+    pub traffic: Arc<Traffic>,
     pub people: People,
     pub model: Arc<Model>,
     /// `NAME/VERSION`.
@@ -40,12 +42,11 @@ pub struct Snapshot {
     pub ready: Vec<Ready>,
     pub rates: Rates,
     pub supply: Arc<Supply>,
+    pub traffic: Arc<Traffic>,
     pub people: People,
     pub model: Arc<Model>,
     pub model_name: String,
     pub public_url: String,
-    /// Our own URLs are https.
-    pub secure_urls: bool,
     pub hash: u64,
     /// Parallel to [`Campaigns::advertisers`].
     zones: Vec<TimeZone>,
@@ -99,17 +100,21 @@ impl Snapshot {
         }
         let zones = zones(&campaigns)?;
         let ready = ready_all(&campaigns, &zones, &parts.model, live, now);
+        let versions = campaigns.creatives().iter().map(|c| (c.id, c.version));
+        live.approvals.set_versions(versions, now);
         live.caps.set_rules(ready.iter().flat_map(Ready::cap_rules));
         let hold_s = parts.exchanges.iter().map(|exchange| exchange.win_hold_s).max();
         live.budgets.want_hold(hold_s.unwrap_or(0));
         let exchanges = parts.exchanges.into_iter().map(|exchange| {
             let qps = live.qps(&exchange.name);
             let holds = live.budgets.hold_times().of(exchange.id);
-            (exchange.name.clone(), ExchangeTerms::new(exchange, qps, holds))
+            let terms = ExchangeTerms::new(exchange, qps, holds, &parts.public_url, campaigns.advertisers());
+            (terms.settings.name.clone(), terms)
         });
+        let exchanges = exchanges.collect();
         Ok(Snapshot {
-            exchanges: exchanges.collect(),
-            secure_urls: parts.public_url.starts_with("https://"),
+            exchanges,
+            traffic: parts.traffic,
             public_url: parts.public_url,
             templates,
             ready,

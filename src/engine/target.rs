@@ -7,6 +7,7 @@
 use super::scratch::{Auction, Candidate, Fallen, Floor, Funnel, Shares};
 use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
+use crate::approvals::Place;
 use crate::caps::CapRule;
 use crate::creative::{Fit, Misfit};
 use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span};
@@ -220,6 +221,9 @@ impl<'g, 'r> Gate<'g, 'r> {
     ) -> Result<(), Reason> {
         let item = &self.snapshot.campaigns.line_items()[position as usize];
         let ready = &self.snapshot.ready[position as usize];
+        if !self.exchange.allows_seat_of(item.advertiser, self.request) {
+            return Err(Reason::Seat);
+        }
         self.check_user(item, ready)?;
         let ways = self.ways(imp, item)?;
         // The price of a deal has little to do with what the line item expects elsewhere.
@@ -246,7 +250,7 @@ impl<'g, 'r> Gate<'g, 'r> {
                     fit,
                     deal: way,
                     alternative: candidates.len() > first,
-                    auction: Auction::of(self.request.at, deal.and_then(|deal| deal.at)),
+                    auction: self.auction(deal),
                     guaranteed: deal.is_some_and(|deal| deal.guaranteed),
                     floor,
                     score: None,
@@ -261,6 +265,17 @@ impl<'g, 'r> Gate<'g, 'r> {
         } else {
             Err(why)
         }
+    }
+
+    /// `at` of the deal, else of the request, with what is agreed with the exchange: its own codes, and its word on all
+    /// requests, have a meaning then.
+    fn auction(&self, deal: Option<&Deal>) -> Auction {
+        let agreed = &self.exchange.settings.auction;
+        let of_deal = deal.and_then(|deal| deal.at).map(|at| match at {
+            0..500 => at,
+            own => agreed.of(own) as u32,
+        });
+        Auction::of(agreed.of(self.request.at) as u32, of_deal)
     }
 
     fn check_user(&self, item: &LineItem, ready: &Ready) -> Result<(), Reason> {
@@ -300,7 +315,7 @@ impl<'g, 'r> Gate<'g, 'r> {
         for (position, deal) in deals.iter().enumerate().take(usize::from(u16::MAX)) {
             let named = wanted.iter().any(|id| id.eq_ignore_ascii_case(deal.id));
             let known = |earlier: &u16| deals[usize::from(*earlier)].id == deal.id;
-            if named && self.is_usable(deal) && !ways.deals().iter().any(known) && !ways.is_full() {
+            if named && self.is_usable(deal, item) && !ways.deals().iter().any(known) && !ways.is_full() {
                 ways.add(position);
             }
         }
@@ -311,11 +326,12 @@ impl<'g, 'r> Gate<'g, 'r> {
         }
     }
 
-    /// For our seat; and a fixed price that is not told cannot be bid exactly.
-    fn is_usable(&self, deal: &Deal) -> bool {
+    /// For the seat that bids; and a fixed price that is not told cannot be bid exactly.
+    fn is_usable(&self, deal: &Deal, item: &LineItem) -> bool {
         let seats = self.request.strs(deal.wseat);
+        let own_seat = &self.exchange.seats[self.exchange.seat_of(item.advertiser)];
         let priced = deal.at != Some(Auction::FIXED) || deal.floor > Cpm::ZERO;
-        priced && (seats.is_empty() || seats.iter().any(|seat| *seat == self.exchange.settings.seat))
+        priced && (seats.is_empty() || seats.iter().any(|seat| *seat == own_seat))
     }
 
     /// `deal.wadomain`: every domain that the ad is for is one of them, or below one.
@@ -428,12 +444,16 @@ impl<'g, 'r> Gate<'g, 'r> {
         let fit = self.snapshot.templates[position as usize]
             .fits(imp, self.request)
             .map_err(reason_of)?;
-        if imp.secure == Some(true) && !self.snapshot.secure_urls {
+        if imp.secure == Some(true) && !self.exchange.secure_urls {
             return Err(Reason::NotSecure);
         }
         self.check_blocks(imp, creative, &fit)?;
         self.check_language(creative)?;
-        if self.approval(creative) != Approval::Approved {
+        let required = &self.exchange.settings.require;
+        if !required.iter().all(|field| field.is_in(&creative.definition)) {
+            return Err(Reason::CreativeIncomplete);
+        }
+        if self.approval(creative) != Approval::Approved || !self.is_let_in(creative) {
             return Err(Reason::NotApproved);
         }
         if !creative.definition.valid.contains(self.now) {
@@ -511,6 +531,15 @@ impl<'g, 'r> Gate<'g, 'r> {
             own.iter().any(|language| language.eq_ignore_ascii_case(primary))
         });
         if fits { Ok(()) } else { Err(Reason::Language) }
+    }
+
+    /// What the exchange itself said of the creative in loss notices: 201 waits, 202 stops.
+    fn is_let_in(&self, creative: &Creative) -> bool {
+        let place = Place {
+            exchange: self.exchange.settings.id,
+            creative: creative.id,
+        };
+        self.live.approvals.allows(place, creative.version, self.now)
     }
 
     fn approval(&self, creative: &Creative) -> Approval {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a record holds all that is needed to apply it again, without configuration and without a clock.
 
-use super::notice::{Conversion, Engagement, What};
+use super::notice::{Conversion, Engagement, Told, What};
 use super::proto;
 use super::record::{self, ConsentBits};
 use super::token::{Format, ImpRef, Token};
@@ -19,6 +19,7 @@ pub struct Record {
     pub at: Timestamp,
     pub token: Token,
     pub what: What,
+    pub told: Told,
     pub verdict: Verdict,
 }
 
@@ -35,6 +36,8 @@ pub struct Verdict {
     pub multiplier_micros: Option<u64>,
     /// When the ad was shown, as sent.
     pub shown_at: Option<Timestamp>,
+    /// On a loss that speaks of the creative: the content that was bid, where it is still the present one.
+    pub creative_version: Option<u64>,
 }
 
 /// What is remarkable about an event: a set of the bits in `event.proto`, `Verdict.flags`.
@@ -140,7 +143,9 @@ impl Record {
                 price_micros: self.verdict.price.map(|price| price.0),
                 multiplier_micros: self.verdict.multiplier_micros,
                 shown_at_ms: self.verdict.shown_at.map(|at| at.0),
+                creative_version: self.verdict.creative_version,
             }),
+            told: (self.told != Told::default()).then(|| write_told(&self.told)),
             what: Some(write_what(&self.what)),
         }
     }
@@ -156,6 +161,7 @@ impl Record {
             at: Timestamp(event.time_ms),
             token: read_token(&event.about.ok_or(BadRecord::Field("about"))?)?,
             what: read_what(event.what)?,
+            told: event.told.as_ref().map(read_told).unwrap_or_default(),
             verdict: Verdict {
                 booked: verdict.booked_nanos.map(Nanos),
                 held: verdict.held,
@@ -163,6 +169,7 @@ impl Record {
                 price: verdict.price_micros.map(Cpm),
                 multiplier_micros: verdict.multiplier_micros,
                 shown_at: verdict.shown_at_ms.map(Timestamp),
+                creative_version: verdict.creative_version,
             },
         })
     }
@@ -172,6 +179,24 @@ impl Record {
 fn consent_of(token: &Token) -> ConsentBits {
     let bits = token.consent.map_or_else(ConsentBits::default, ConsentBits::of);
     ConsentBits(bits.0 & !ConsentBits::USER_KEY.0).with(ConsentBits::USER_KEY, token.user.is_some())
+}
+
+fn write_told(told: &Told) -> proto::Told {
+    proto::Told {
+        min_to_win_micros: told.min_to_win.map(|price| price.0),
+        market_bid_ratio_micros: told.market_bid_ratio_micros,
+        discount_percent_micros: told.discount_percent_micros,
+        discount_micros: told.discount.map(|price| price.0),
+    }
+}
+
+fn read_told(told: &proto::Told) -> Told {
+    Told {
+        min_to_win: told.min_to_win_micros.map(Cpm),
+        market_bid_ratio_micros: told.market_bid_ratio_micros,
+        discount_percent_micros: told.discount_percent_micros,
+        discount: told.discount_micros.map(Cpm),
+    }
 }
 
 fn write_what(what: &What) -> proto::What {

@@ -22,6 +22,7 @@ use super::lock::DirLock;
 use super::memory::MemoryLimits;
 use super::notice::Inbound;
 use super::replay::{at_dir, restore};
+use crate::approvals::{Approvals, Place};
 use crate::caps::Caps;
 use crate::journal::{Journal, Medium};
 use crate::optouts::{Change, Direction, OptOutError, OptOuts};
@@ -52,6 +53,8 @@ pub struct BooksSettings {
     pub memory: MemoryLimits,
     /// Shared with the bid path; read from the same folder when the books are opened.
     pub opt_outs: Arc<OptOuts>,
+    /// What exchanges say of creatives; the books' checkpoints keep it.
+    pub approvals: Arc<Approvals>,
 }
 
 impl BooksSettings {
@@ -64,6 +67,7 @@ impl BooksSettings {
             checkpoint_records: 500_000,
             memory: MemoryLimits::default(),
             opt_outs: Arc::default(),
+            approvals: Arc::default(),
         }
     }
 }
@@ -132,7 +136,9 @@ impl Bookkeeper {
         let lock = DirLock::try_acquire(&settings.dir)?;
         // Before anything is read that may be about people on the list.
         settings.opt_outs.open(&settings.dir)?;
-        let mut books = Books::new(budgets, caps, settings.memory).honouring(settings.opt_outs.clone());
+        let mut books = Books::new(budgets, caps, settings.memory)
+            .honouring(settings.opt_outs.clone())
+            .telling(settings.approvals.clone());
         let (journal, replayed) = restore(settings, &mut books, now, wrap)?;
         let (sender, queue) = channel::bounded(settings.queue_max);
         let counts = Arc::new(BooksCounts::default());
@@ -247,6 +253,21 @@ impl Desk {
         }
     }
 
+    /// Lets a creative be shown again whatever the exchange said of it; durable when the answer comes. False where
+    /// nothing held it back.
+    pub fn clear(
+        &self,
+        place: Place,
+        at: Timestamp,
+    ) -> Result<oneshot::Receiver<Result<bool, NotBooked>>, NotBooked> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Message::Clear(place, at, reply)) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
+        }
+    }
+
     pub fn counts(&self) -> &BooksCounts {
         &self.counts
     }
@@ -265,6 +286,7 @@ enum Message {
         reply: Reply,
     },
     OptOut(Change, oneshot::Sender<Result<usize, NotBooked>>),
+    Clear(Place, Timestamp, oneshot::Sender<Result<bool, NotBooked>>),
     Stop,
 }
 
@@ -302,7 +324,7 @@ impl Office {
                 self.checkpoint()?;
             }
         }
-        self.checkpoint()
+        self.checkpoint().map(drop)
     }
 
     /// Decides on everything that waits, at most a batch; false once a stop was asked for and nothing waits.
@@ -318,6 +340,7 @@ impl Office {
                     reply,
                 } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
+                Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
                 Message::Stop => {
                     self.take_rest()?;
                     return Ok(false);
@@ -343,6 +366,7 @@ impl Office {
                     reply,
                 } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
+                Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
                 Message::Stop => {}
             }
         }
@@ -391,6 +415,22 @@ impl Office {
         let _ = reply.send(changed);
     }
 
+    /// A person's word is no notice and has no record: the checkpoint that follows keeps it. What came before is
+    /// settled first, so that it is the last word.
+    fn clear(
+        &mut self,
+        place: Place,
+        at: Timestamp,
+        reply: oneshot::Sender<Result<bool, NotBooked>>,
+    ) -> Result<(), BooksError> {
+        self.commit()?;
+        let cleared = self.books.clear_approval(place, at);
+        let kept = !cleared || self.checkpoint()?;
+        // A caller that no longer waits needs no answer.
+        let _ = reply.send(kept.then_some(cleared).ok_or(NotBooked::Closed));
+        Ok(())
+    }
+
     fn commit(&mut self) -> Result<(), BooksError> {
         if self.batch.is_empty() {
             return Ok(());
@@ -421,16 +461,19 @@ impl Office {
     }
 
     /// Closes the segment and writes what it led to. The journal alone is the truth: a checkpoint
-    /// that cannot be written costs the next start a longer replay and nothing else.
-    fn checkpoint(&mut self) -> Result<(), BooksError> {
+    /// that cannot be written costs the next start a longer replay and nothing else. False where it could not.
+    fn checkpoint(&mut self) -> Result<bool, BooksError> {
         let segment = self.journal.rotate()?;
         self.checkpoint_due = 0;
         match checkpoint::write(&self.settings.dir, segment, &self.books.checkpoint()) {
             Ok(()) => {
                 self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
+                Ok(true)
             }
-            Err(error) => tracing::error!(%error, segment, "no checkpoint of the books could be written"),
+            Err(error) => {
+                tracing::error!(%error, segment, "no checkpoint of the books could be written");
+                Ok(false)
+            }
         }
-        Ok(())
     }
 }

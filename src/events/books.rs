@@ -19,15 +19,19 @@
 //! | any of these, of a user who opted out since the bid | the same for the money; recorded and counted for nobody |
 //! | about a bid of a node that was declared dead | recorded, not booked: its lease is charged in full |
 //!
-//! A loss alone is not remembered: it is the most frequent notice, and repeating it changes nothing.
+//! A loss alone is remembered for two minutes, in which senders repeat it: it is the most frequent notice. Of several
+//! losses of a bid the first one counts, with its code. What a loss says of the creative goes to [`Approvals`].
 
 use super::booking::{Flags, Record, Verdict};
 use super::checkpoint::Parts;
+use super::losses::RecentLosses;
 use super::memory::{Marks, Memory, MemoryLimits, Order, OrderKey};
 use super::notice::{Conversion, Engagement, Inbound, Paid, What};
 use super::token::Token;
+use crate::approvals::{self, Approvals, CreativeLoss};
 use crate::caps::{self, CapLevel, CapObject, Caps};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
+use crate::openrtb::loss;
 use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
@@ -42,7 +46,9 @@ pub struct Books {
     budgets: Arc<Budgets>,
     caps: Arc<Caps>,
     opt_outs: Arc<OptOuts>,
+    approvals: Arc<Approvals>,
     memory: Memory,
+    losses: RecentLosses,
 }
 
 /// No room to remember another bid or order. Booking what cannot be remembered could book it twice.
@@ -58,6 +64,8 @@ pub enum RestoreError {
     Budgets(#[from] pacing::RestoreError),
     #[error(transparent)]
     Caps(#[from] caps::RestoreError),
+    #[error(transparent)]
+    Approvals(#[from] approvals::RestoreError),
 }
 
 impl Books {
@@ -66,13 +74,20 @@ impl Books {
             budgets,
             caps,
             opt_outs: Arc::default(),
+            approvals: Arc::default(),
             memory: Memory::new(limits),
+            losses: RecentLosses::default(),
         }
     }
 
     /// Books that neither count nor record a user who is on `opt_outs`, whatever an older token says.
     pub fn honouring(self, opt_outs: Arc<OptOuts>) -> Books {
         Books { opt_outs, ..self }
+    }
+
+    /// Books that tell `approvals` what loss notices say of creatives.
+    pub fn telling(self, approvals: Arc<Approvals>) -> Books {
+        Books { approvals, ..self }
     }
 
     /// What `inbound` means. Changes nothing.
@@ -85,6 +100,7 @@ impl Books {
             at: inbound.at,
             token: self.as_wanted_now(inbound.token),
             what: inbound.what.clone(),
+            told: inbound.told,
             verdict,
         })
     }
@@ -97,6 +113,7 @@ impl Books {
             at: inbound.at,
             token: self.as_wanted_now(inbound.token),
             what: inbound.what.clone(),
+            told: inbound.told,
             verdict: Verdict {
                 flags,
                 shown_at: inbound.shown_at,
@@ -121,6 +138,9 @@ impl Books {
         }
         let token = &record.token;
         self.learn_hold(record);
+        if let What::Loss { .. } = record.what {
+            self.losses.note(token.bid, record.at);
+        }
         match &record.what {
             What::Conversion(_) if flags.has(Flags::DUPLICATE) => {}
             What::Conversion(conversion) => {
@@ -172,6 +192,7 @@ impl Books {
     /// Moves the money and counts the impression of a record that is noted and durable.
     pub fn settle(&self, record: &Record) -> Option<Settled> {
         let token = &record.token;
+        self.hear(record);
         if let Some(price) = record.verdict.booked {
             self.count_impression(record);
             let accounts = accounts(token);
@@ -208,6 +229,11 @@ impl Books {
         self.settle(record)
     }
 
+    /// A person says that a creative may be shown again. False where nothing held it back.
+    pub fn clear_approval(&self, place: approvals::Place, at: Timestamp) -> bool {
+        self.approvals.clear(place, at)
+    }
+
     /// Bids and orders remembered.
     pub fn remembered(&self) -> (usize, usize) {
         self.memory.len()
@@ -225,6 +251,7 @@ impl Books {
         let mut memory = FieldWriter::default();
         self.memory.checkpoint(&mut memory);
         self.budgets.hold_times().checkpoint(&mut memory);
+        self.approvals.checkpoint(&mut memory);
         [
             memory.finish(),
             self.budgets.checkpoint(true),
@@ -245,6 +272,10 @@ impl Books {
         // Absent in a checkpoint of a version that did not learn holds.
         if !fields.is_at_end() {
             self.budgets.hold_times().restore(&mut fields)?;
+        }
+        // Absent in a checkpoint of a version that did not hear what exchanges say of creatives.
+        if !fields.is_at_end() {
+            self.approvals.restore(&mut fields)?;
         }
         fields.finish()?;
         self.budgets.restore(budgets, now)?;
@@ -320,6 +351,13 @@ impl Books {
         let marks = self.memory.marks(token.bid);
         verdict.held = should_be_held(inbound, marks);
         self.flag_history(inbound, marks, &mut verdict.flags);
+        if let What::Loss {
+            reason: Some(code), ..
+        } = what
+            && loss::is_about_creative(*code)
+        {
+            verdict.creative_version = self.approvals.version_at(token.creative, token.bid_time);
+        }
         if is_billable(token.billing, what) && !marks.has_any(Marks::BOOKED) {
             verdict.booked = Some(amount(token, &inbound.paid, &mut verdict.flags));
         }
@@ -327,7 +365,9 @@ impl Books {
     }
 
     fn flag_history(&self, inbound: &Inbound, marks: Marks, flags: &mut Flags) {
-        if marks.has_any(mark_of(&inbound.what)) {
+        let lost_before =
+            matches!(inbound.what, What::Loss { .. }) && self.losses.contains(inbound.token.bid);
+        if lost_before || marks.has_any(mark_of(&inbound.what)) {
             flags.set(Flags::DUPLICATE);
         }
         if inbound.at > inbound.token.hold_end {
@@ -360,6 +400,41 @@ impl Books {
             flags,
             ..Verdict::default()
         })
+    }
+
+    /// What the exchange lets us know of the creative.
+    fn hear(&self, record: &Record) {
+        let (verdict, token) = (&record.verdict, &record.token);
+        if !verdict.counts() || verdict.flags.has(Flags::CONTRADICTION) {
+            return;
+        }
+        let place = approvals::Place {
+            exchange: token.exchange,
+            creative: token.creative,
+        };
+        let (bid_at, at) = (token.bid_time, record.at);
+        match record.what {
+            What::Win | What::Bill | What::Impression => self.approvals.took_part(place, bid_at, at),
+            What::Loss {
+                reason: Some(code), ..
+            } if loss::was_outbid(code) => {
+                self.approvals.took_part(place, bid_at, at);
+            }
+            What::Loss {
+                reason: Some(code), ..
+            } => {
+                if let Some(version) = verdict.creative_version {
+                    self.approvals.lost(&CreativeLoss {
+                        place,
+                        version,
+                        code,
+                        bid_at,
+                        at,
+                    });
+                }
+            }
+            _ => {}
+        }
     }
 
     fn count_impression(&self, record: &Record) {

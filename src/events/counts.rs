@@ -3,6 +3,8 @@
 //! Invariant: counts are for show. They guard nothing, so every access is relaxed.
 
 use super::booking::{Flags, Record};
+use super::notice::What;
+use crate::openrtb::loss;
 use crate::pacing::Settled;
 use crate::units::Nanos;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -19,6 +21,10 @@ pub struct BooksCounts {
     pub debt_nanos: AtomicI64,
     /// In the order of [`Flags::NAMES`].
     pub flags: [AtomicU64; Flags::NAMES.len()],
+    /// Losses that count by code, in the order of [`loss::CODES`].
+    pub losses: [AtomicU64; loss::CODES.len()],
+    /// Losses with a code of the exchange's own, and without one.
+    pub losses_other: AtomicU64,
     /// Handed in and refused for want of room in queue or memory.
     pub refused: AtomicU64,
     pub checkpoints: AtomicU64,
@@ -36,6 +42,11 @@ impl BooksCounts {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }
+        if let What::Loss { reason, .. } = record.what
+            && record.verdict.counts()
+        {
+            self.count_loss(record, reason);
+        }
         if let Some(booked) = record.verdict.booked {
             self.booked.fetch_add(1, Ordering::Relaxed);
             add(&self.booked_nanos, booked);
@@ -44,6 +55,22 @@ impl BooksCounts {
         if let Some(settled) = settled {
             add(&self.late_nanos, settled.late);
             add(&self.debt_nanos, settled.debt);
+        }
+    }
+}
+
+impl BooksCounts {
+    /// A fault of ours is an alarm: told the first time, and then as often as their number doubles.
+    fn count_loss(&self, record: &Record, reason: Option<u32>) {
+        let place = reason.and_then(loss::position);
+        let counter = place.map_or(&self.losses_other, |place| &self.losses[place]);
+        let count = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        if let (Some(code), Some(place)) = (reason, place)
+            && loss::is_fault(code)
+            && count.is_power_of_two()
+        {
+            let (_, name) = loss::CODES[place];
+            tracing::warn!(bid = %record.token.bid, code, name, count, "an exchange calls bids of ours faulty");
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod counts;
 pub mod keys;
 pub mod lock;
 pub mod log;
+mod losses;
 pub mod memory;
 pub mod notice;
 pub mod parcel;

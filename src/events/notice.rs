@@ -3,7 +3,7 @@
 //! Invariant: an [`Inbound`] holds an opened token; what nobody can vouch for does not get this far.
 
 use super::token::Token;
-use crate::openrtb::notice::{Notice, NoticeQuery, PriceField, VideoEvent};
+use crate::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceText, VideoEvent};
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::units::{Cpm, Currency, Nanos, Timestamp};
 
@@ -14,6 +14,7 @@ pub struct Inbound {
     pub at: Timestamp,
     pub token: Token,
     pub what: What,
+    pub told: Told,
     /// What the sender says about the price; empty where it says nothing.
     pub paid: Paid,
     /// When the ad was shown, where the sender says it: on screens that may be long before the notice.
@@ -65,6 +66,20 @@ pub struct Conversion {
     pub signed: bool,
 }
 
+/// What else a notice tells of the auction (section 4.4), for the price models; nothing here moves money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// In the accounting currency, at the bid's rate: what would have tied with the winner (lost), or what ties with the
+    /// next bid or the floor (won).
+    pub min_to_win: Option<Cpm>,
+    /// Clearing price ÷ bid price, in millionths.
+    pub market_bid_ratio_micros: Option<u64>,
+    /// The seller's discount, in millionths of a percent of the bid.
+    pub discount_percent_micros: Option<u64>,
+    /// The seller's discount, in the bid's currency.
+    pub discount: Option<Cpm>,
+}
+
 /// A price as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paid {
@@ -93,12 +108,20 @@ impl Inbound {
         codec: &PriceCodec,
         at: Timestamp,
     ) -> Option<Inbound> {
+        let read = |text| in_bid_currency(text, query, &token, codec);
+        let min_to_win = read(query.min_to_win);
+        let told = Told {
+            min_to_win: min_to_win.map(|price| token.rate.to_accounting_up(price)),
+            market_bid_ratio_micros: query.market_bid_ratio_micros,
+            discount_percent_micros: query.discount_percent_micros,
+            discount: read(query.discount),
+        };
         let what = match notice {
             Notice::Win => What::Win,
             Notice::Bill => What::Bill,
             Notice::Loss => What::Loss {
                 reason: query.loss,
-                min_to_win: min_to_win(query, &token, codec),
+                min_to_win,
             },
             Notice::Impression => What::Impression,
             Notice::Click => What::Click,
@@ -116,6 +139,7 @@ impl Inbound {
             at,
             token,
             what,
+            told,
             paid,
             shown_at: query.shown_at,
         })
@@ -126,6 +150,7 @@ impl Inbound {
             at,
             token,
             what: What::Conversion(conversion),
+            told: Told::default(),
             paid: Paid::NOTHING,
             shown_at: None,
         }
@@ -146,8 +171,13 @@ impl Engagement {
 }
 
 /// A number in another currency than the bid's has no rate here and is left out.
-fn min_to_win(query: &NoticeQuery<'_>, token: &Token, codec: &PriceCodec) -> Option<Cpm> {
-    match query.min_to_win.read(token.price_unit, codec) {
+fn in_bid_currency(
+    text: PriceText<'_>,
+    query: &NoticeQuery<'_>,
+    token: &Token,
+    codec: &PriceCodec,
+) -> Option<Cpm> {
+    match text.read(token.price_unit, codec) {
         PriceField::Value(price) if query.currency.is_none_or(|sent| sent == token.currency) => Some(price),
         _ => None,
     }

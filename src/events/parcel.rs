@@ -33,6 +33,7 @@ pub fn write(inbound: &Inbound, out: &mut Vec<u8>) {
         at: inbound.at,
         token: inbound.token,
         what: inbound.what.clone(),
+        told: inbound.told,
         verdict: Verdict {
             shown_at: inbound.shown_at,
             ..Verdict::default()
@@ -69,6 +70,7 @@ pub fn read(bytes: &[u8]) -> Result<Inbound, BadRecord> {
         at: record.at,
         token: record.token,
         what: record.what,
+        told: record.told,
         paid: Paid {
             price,
             currency,

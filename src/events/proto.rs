@@ -27,6 +27,9 @@ pub struct Event {
     /// The signal that `consent` follows from: the first that switched personal data off, else the first that restricted.
     #[prost(enumeration = "Signal", tag = "6")]
     pub decided_by: i32,
+    /// What the notice tells of the auction beyond its price. Absent where it tells nothing.
+    #[prost(message, optional, tag = "7")]
+    pub told: Option<Told>,
     #[prost(oneof = "What", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub what: Option<What>,
 }
@@ -75,7 +78,7 @@ pub struct Bid {
     pub request_id: String,
     #[prost(fixed64, tag = "2")]
     pub exchange: u64,
-    /// Auction type of the request: 1 first price, 2 second price plus.
+    /// How the winner is charged, by the request and what is agreed with the exchange: 1 first price, 2 second price plus.
     #[prost(uint32, tag = "3")]
     pub auction: u32,
     #[prost(bool, tag = "4")]
@@ -307,6 +310,27 @@ pub struct Verdict {
     /// When the ad was shown, as sent: milliseconds since 1970.
     #[prost(int64, optional, tag = "6")]
     pub shown_at_ms: Option<i64>,
+    /// On a loss that speaks of the creative: a hash of the content that was bid, where it is still the present one.
+    #[prost(fixed64, optional, tag = "7")]
+    pub creative_version: Option<u64>,
+}
+
+/// Macros of OpenRTB 2.6 section 4.4 that move no money.
+#[derive(Clone, PartialEq, Message)]
+pub struct Told {
+    /// Accounting currency, micros per thousand: what would have tied with the winner (lost), or what ties with the next
+    /// bid or the floor (won).
+    #[prost(int64, optional, tag = "1")]
+    pub min_to_win_micros: Option<i64>,
+    /// Clearing price by bid price, millionths.
+    #[prost(uint64, optional, tag = "2")]
+    pub market_bid_ratio_micros: Option<u64>,
+    /// Percent of the bid, millionths.
+    #[prost(uint64, optional, tag = "3")]
+    pub discount_percent_micros: Option<u64>,
+    /// In the bid's currency, micros per thousand.
+    #[prost(int64, optional, tag = "4")]
+    pub discount_micros: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -20,7 +20,7 @@ pub struct Answer<'a> {
     pub decided_by: proto::Signal,
     pub request_id: &'a str,
     pub exchange: ObjectId,
-    /// `at` of the request: 1 first price, 2 second price plus.
+    /// 1 first price, 2 second price plus.
     pub auction: u32,
     pub test: bool,
     /// Only where consent allows it to be kept.

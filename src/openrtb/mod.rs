@@ -62,6 +62,7 @@
 pub mod browser;
 pub mod category;
 pub mod domain;
+pub mod loss;
 pub mod macros;
 pub mod notice;
 mod parse;

@@ -3,6 +3,7 @@
 //! This is the only place that knows their paths and parameters. Whatever bytes come back, reading them is a value:
 //! a price that cannot be read is told apart from a price that was not sent.
 
+use super::macros::{self, Macro};
 use super::price_crypto::PriceCodec;
 use crate::units::{Cpm, Currency, Timestamp};
 
@@ -53,19 +54,45 @@ impl Notice {
     }
 
     /// The query behind the token: macros of section 4.4 for the exchange, of VAST for the player.
+    /// What the token knows (auction, imp, seat, ad) is not asked for again.
     /// A [`Notice::Video`] is followed by the name of its [`VideoEvent`].
     pub const fn query(self) -> &'static str {
         match self {
-            Notice::Win => "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
+            Notice::Win => {
+                "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}\
+                 &m=${AUCTION_MIN_TO_WIN}&r=${AUCTION_MBR}\
+                 &dp=${AUCTION_DISCOUNT_PCT}&dc=${AUCTION_DISCOUNT_CPM}"
+            }
             Notice::Bill => {
-                "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}"
+                "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}&ts=${AUCTION_IMP_TS}\
+                 &dp=${AUCTION_DISCOUNT_PCT}&dc=${AUCTION_DISCOUNT_CPM}"
             }
             Notice::Loss => "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=${AUCTION_CURRENCY}",
-            Notice::Impression => "&p=${AUCTION_PRICE}&x=${AUCTION_MULTIPLIER}",
+            Notice::Impression => "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&x=${AUCTION_MULTIPLIER}",
             Notice::Click => "",
             Notice::Video => "&e=",
             Notice::VideoError => "&code=[ERRORCODE]",
         }
+    }
+}
+
+/// The queries of all notices with the macros as one exchange spells them, such as `${AUCTION_PRICE:B64}` or
+/// `%%WINNING_PRICE%%` (section 4.4: encodings and further macros are agreed with the exchange).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queries([Box<str>; Notice::ALL.len()]);
+
+impl Queries {
+    pub fn spelled(spellings: &[(Macro, String)]) -> Queries {
+        let spell = |notice: Notice| {
+            let lookup = |name| spellings.iter().find(|(known, _)| *known == name);
+            macros::expand(notice.query(), |name| lookup(name).map(|(_, text)| text.as_str())).into()
+        };
+        Queries(Notice::ALL.map(spell))
+    }
+
+    /// [`Notice::query`] where nothing else is agreed.
+    pub fn get(agreed: Option<&Queries>, notice: Notice) -> &str {
+        agreed.map_or(notice.query(), |queries| &queries.0[notice as usize])
     }
 }
 
@@ -111,6 +138,12 @@ pub struct NoticeQuery<'a> {
     pub currency: Option<Currency>,
     pub loss: Option<u32>,
     pub min_to_win: PriceText<'a>,
+    /// Clearing price ÷ bid price, in millionths.
+    pub market_bid_ratio_micros: Option<u64>,
+    /// The seller's discount, in millionths of a percent of the bid.
+    pub discount_percent_micros: Option<u64>,
+    /// The seller's discount, in the unit of the price.
+    pub discount: PriceText<'a>,
     /// Impressions won, in millionths (1,000,000 = 1.0), as in `Imp::qty_micros`.
     pub multiplier_micros: Option<u64>,
     /// When the ad was shown (`${AUCTION_IMP_TS}`).
@@ -141,6 +174,9 @@ impl<'a> NoticeQuery<'a> {
             currency: self.currency.or(other.currency),
             loss: self.loss.or(other.loss),
             min_to_win: self.min_to_win.or(other.min_to_win),
+            market_bid_ratio_micros: self.market_bid_ratio_micros.or(other.market_bid_ratio_micros),
+            discount_percent_micros: self.discount_percent_micros.or(other.discount_percent_micros),
+            discount: self.discount.or(other.discount),
             multiplier_micros: self.multiplier_micros.or(other.multiplier_micros),
             shown_at: self.shown_at.or(other.shown_at),
             video_event: self.video_event.or(other.video_event),
@@ -156,6 +192,9 @@ impl<'a> NoticeQuery<'a> {
             b"c" => field.currency = Decoded::of(value).text().and_then(Currency::parse),
             b"l" => field.loss = parse_code(value),
             b"m" => field.min_to_win = PriceText(value),
+            b"r" => field.market_bid_ratio_micros = parse_micros(value, RATIO_MAX),
+            b"dp" => field.discount_percent_micros = parse_micros(value, 100.0),
+            b"dc" => field.discount = PriceText(value),
             b"x" => field.multiplier_micros = parse_multiplier(value),
             b"ts" => field.shown_at = parse_instant(value),
             b"e" => field.video_event = parse_video_event(value),
@@ -183,6 +222,9 @@ pub struct PriceText<'a>(&'a [u8]);
 
 impl<'a> PriceText<'a> {
     pub fn read(self, unit: PriceUnit, codec: &PriceCodec) -> PriceField {
+        if is_macro(self.0) {
+            return PriceField::Unreplaced;
+        }
         let decoded = Decoded::of(self.0);
         decoded
             .text()
@@ -285,11 +327,24 @@ pub(super) fn classify_price(text: &str, unit: PriceUnit) -> PriceField {
         PriceField::Absent
     } else if text.eq_ignore_ascii_case("AUDIT") {
         PriceField::Audit
-    } else if text.contains("${") {
+    } else if is_macro(text.as_bytes()) {
         PriceField::Unreplaced
     } else {
         parse_price(text, unit).map_or(PriceField::Unreadable, PriceField::Value)
     }
+}
+
+/// A macro that nobody replaced, in a spelling that exchanges and ad servers use. Asked before percent signs are decoded
+/// too: `%%ABC%%` is no escape.
+fn is_macro(text: &[u8]) -> bool {
+    let within = |open: &[u8], close: &[u8]| {
+        text.len() > open.len() + close.len() && text.starts_with(open) && text.ends_with(close)
+    };
+    memchr::memmem::find(text, b"${").is_some()
+        || within(b"%%", b"%%")
+        || within(b"[", b"]")
+        || within(b"{", b"}")
+        || within(b"$$", b"$$")
 }
 
 fn parse_price(text: &str, unit: PriceUnit) -> Option<Cpm> {
@@ -309,8 +364,18 @@ fn parse_code(value: &[u8]) -> Option<u32> {
 
 /// Above 0, at most a million impressions for one bid: no screen is seen by more people at once.
 fn parse_multiplier(value: &[u8]) -> Option<u64> {
+    parse_micros(value, 1e6).filter(|micros| *micros > 0)
+}
+
+/// No exchange charges a thousand times the bid.
+const RATIO_MAX: f64 = 1e3;
+
+/// A number from 0 to `max`, in millionths.
+fn parse_micros(value: &[u8], max: f64) -> Option<u64> {
     let number = parse_number(Decoded::of(value).text()?)?;
-    (number > 0.0 && number <= 1e6).then(|| (number * 1e6).round() as u64)
+    (0.0..=max)
+        .contains(&number)
+        .then(|| (number * 1e6).round() as u64)
 }
 
 /// Milliseconds since 1970, as far as a float counts them one by one.
@@ -354,6 +419,14 @@ mod tests {
             ("$%7bAUCTION_PRICE%7d", Unreplaced),
             ("%2524%257BAUCTION_PRICE%257D", Unreplaced),
             ("${AUCTION_PRICE:B64}", Unreplaced),
+            ("%%WINNING_PRICE%%", Unreplaced),
+            ("%%ABC_PRICE%%", Unreplaced),
+            ("%25%25WINNING_PRICE%25%25", Unreplaced),
+            ("[AUCTION_PRICE]", Unreplaced),
+            ("%5BAUCTION_PRICE%5D", Unreplaced),
+            ("{{price}}", Unreplaced),
+            ("{AUCTION_PRICE}", Unreplaced),
+            ("[]", Unreadable),
             ("1.5", Value(Cpm(1_500_000))),
             ("1", Value(Cpm(1_000_000))),
             ("0", Value(Cpm(0))),
@@ -385,7 +458,8 @@ mod tests {
     #[test]
     fn every_parameter_is_read_and_the_first_one_counts() {
         let query =
-            b"x=2.5&ts=1.7724528e12&t=ab-_9&l=102.0&m=&c=eur&e=midpoint&code=405&p=1&p=2&zz=1&=&&t=other";
+            b"x=2.5&ts=1.7724528e12&t=ab-_9&l=102.0&m=&r=0.75&dp=12.5&dc=1e-1&c=eur&e=midpoint&code=405\
+            &p=1&p=2&zz=1&=&&t=other";
         let found = NoticeQuery::parse(query);
         assert_eq!(found.token, Some("ab-_9"));
         assert_eq!(
@@ -400,6 +474,12 @@ mod tests {
         );
         assert_eq!(found.multiplier_micros, Some(2_500_000));
         assert_eq!(found.shown_at, Some(Timestamp(1_772_452_800_000)));
+        assert_eq!(found.market_bid_ratio_micros, Some(750_000));
+        assert_eq!(found.discount_percent_micros, Some(12_500_000));
+        assert_eq!(
+            found.discount.read(PriceUnit::Cpm, &PriceCodec::Plain),
+            PriceField::Value(Cpm(100_000))
+        );
         assert_eq!(found.video_event, Some(VideoEvent::Midpoint));
         assert_eq!(found.error_code, Some(405));
     }
@@ -419,6 +499,9 @@ mod tests {
             "ts=-1",
             "ts=1e300",
             "ts=${AUCTION_IMP_TS}",
+            "r=-1",
+            "r=1001",
+            "dp=101",
             "t=",
             "t",
             "",
@@ -440,6 +523,22 @@ mod tests {
             both.price.read(PriceUnit::Cpm, &PriceCodec::Plain),
             PriceField::Value(Cpm(1_000_000))
         );
+    }
+
+    #[test]
+    fn an_exchange_that_spells_macros_otherwise_gets_its_spelling() {
+        let queries = Queries::spelled(&[
+            (Macro::Price, "%%WINNING_PRICE%%".to_owned()),
+            (Macro::Currency, String::new()),
+        ]);
+        let loss = Queries::get(Some(&queries), Notice::Loss);
+        assert_eq!(loss, "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}&c=");
+        let win = Queries::get(Some(&queries), Notice::Win);
+        assert!(win.starts_with("&p=%%WINNING_PRICE%%&c=&x="), "{win}");
+        for notice in Notice::ALL {
+            assert_eq!(Queries::get(None, notice), notice.query());
+            assert_eq!(Queries::get(Some(&Queries::spelled(&[])), notice), notice.query());
+        }
     }
 
     #[test]

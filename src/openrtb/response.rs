@@ -6,7 +6,7 @@
 mod protobuf;
 
 use super::WireFormat;
-use super::notice::Notice;
+use super::notice::{Notice, Queries};
 use crate::units::{BidId, Cpm, Currency};
 use std::io::Write as _;
 
@@ -24,7 +24,7 @@ pub struct ResponseHead<'a> {
     /// The request's id.
     pub id: &'a str,
     /// Comes back as `${AUCTION_BID_ID}`.
-    pub bid_id: Option<&'a str>,
+    pub bid_id: Option<BidId>,
     pub currency: Currency,
 }
 
@@ -42,6 +42,8 @@ pub struct BidFields<'a> {
     pub bundle: Option<&'a str>,
     pub campaign_id: Option<&'a str>,
     pub creative_id: &'a str,
+    /// `iurl`: an image that represents the ad.
+    pub image_url: Option<&'a str>,
     pub categories: &'a [String],
     /// Taxonomy of `categories`; written where there are any.
     pub cattax: u32,
@@ -124,8 +126,10 @@ pub enum MarkupType {
 /// Which notice URLs a bid carries, and what they are made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoticeUrls<'a> {
-    /// `server.public_url`, without a slash at its end.
+    /// The public URL, without a slash at its end.
     pub base: &'a str,
+    /// How the exchange spells macros; `None` = as the specification does.
+    pub queries: Option<&'a Queries>,
     pub token: &'a str,
     pub win: bool,
     pub bill: bool,
@@ -276,7 +280,9 @@ pub fn write_price(out: &mut Vec<u8>, price: Cpm) {
 fn write_head(out: &mut Vec<u8>, head: &ResponseHead) {
     put(out, r#"{"id":"#);
     write_string(out, head.id);
-    put_string(out, r#","bidid":"#, head.bid_id);
+    if let Some(id) = head.bid_id {
+        write!(out, r#","bidid":"{id}""#).expect("a vector takes every write");
+    }
     put(out, r#","cur":""#);
     put(out, head.currency.as_str());
     put(out, r#"","seatbid":["#);
@@ -375,7 +381,7 @@ fn write_notices(out: &mut Vec<u8>, notices: &NoticeUrls) {
         put(out, notice.path());
         put(out, "?t=");
         write_escaped(out, notices.token);
-        put(out, notice.query());
+        put(out, Queries::get(notices.queries, notice));
         out.push(b'"');
     };
     if notices.win {
@@ -394,6 +400,7 @@ fn write_creative(out: &mut Vec<u8>, bid: &BidFields) {
     put_string(out, r#","adid":"#, bid.ad_id);
     put_strings(out, r#","adomain":"#, bid.adomain);
     put_string(out, r#","bundle":"#, bid.bundle);
+    put_string(out, r#","iurl":"#, bid.image_url);
     put_string(out, r#","cid":"#, bid.campaign_id);
     put_string(out, r#","crid":"#, Some(bid.creative_id));
     put_strings(out, r#","cat":"#, bid.categories);

@@ -7,7 +7,7 @@ use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
 use super::worker::{Reply, empty, not_allowed};
-use super::{PhaseWatch, body, budgets, explain, metrics};
+use super::{PhaseWatch, approvals, body, budgets, explain, metrics};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
@@ -81,6 +81,9 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
     match (path, request.method()) {
         ("/metrics", &Method::GET) => metrics_page(common),
         ("/api/v1/budgets", &Method::GET) => json_reply(StatusCode::OK, &budgets::report(common)),
+        ("/api/v1/approvals", &Method::GET) => json_reply(StatusCode::OK, &approvals::report(common)),
+        ("/api/v1/approvals", &Method::POST) => clear_approval(common, request).await,
+        ("/api/v1/approvals", _) => not_allowed("GET, POST"),
         ("/api/v1/reload", &Method::POST) => reload(common).await,
         ("/api/v1/explain", &Method::POST) => explain(common, request).await,
         ("/api/v1/opt-out", &Method::POST) => privacy(common, Action::OptOut, request).await,
@@ -91,7 +94,7 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/api/v1/opt-out" | "/api/v1/opt-in" | "/api/v1/opt-out/status", _) => not_allowed("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "known: /healthz /readyz /metrics /api/v1/budgets, POST /api/v1/reload, POST /api/v1/explain, \
+            "known: /healthz /readyz /metrics /api/v1/budgets /api/v1/approvals, POST /api/v1/reload, POST /api/v1/explain, \
              POST /api/v1/opt-out, POST /api/v1/opt-out/status, POST /api/v1/opt-in\n",
         ),
     }
@@ -152,6 +155,23 @@ async fn reload(common: &Common) -> Reply {
             json_reply(StatusCode::UNPROCESSABLE_ENTITY, &body)
         }
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending\n"),
+    }
+}
+
+async fn clear_approval(common: &Common, request: Request<Incoming>) -> Reply {
+    let (head, incoming) = request.into_parts();
+    let limits = &common.settings.limits;
+    let read = tokio::time::timeout(
+        limits.read_timeout,
+        body::read(&head.headers, incoming, limits.body_bytes),
+    );
+    match read.await {
+        Ok(Ok(raw)) => {
+            let (status, body) = approvals::clear(common, &raw).await;
+            json_reply(status, &body)
+        }
+        Ok(Err(error)) => empty(error.status()),
+        Err(_) => empty(StatusCode::BAD_REQUEST),
     }
 }
 

@@ -100,6 +100,9 @@ impl Drop for InFlight<'_> {
 fn is_known(auth: &Auth, headers: &HeaderMap) -> bool {
     match auth {
         Auth::None => true,
+        Auth::Header { name, value } => headers
+            .get(name.as_str())
+            .is_some_and(|given| bool::from(given.as_bytes().ct_eq(value.as_bytes()))),
         Auth::Bearer(secret) => headers
             .get(AUTHORIZATION)
             .is_some_and(|given| is_bearer(given, secret)),

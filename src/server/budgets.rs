@@ -3,6 +3,8 @@
 use super::clock;
 use super::serve::Common;
 use crate::engine::{LineItemStats, Snapshot};
+use crate::events::booking::Flags;
+use crate::openrtb::loss;
 use crate::pacing::{Account, PeriodView};
 use crate::units::{Nanos, Timestamp};
 use serde_json::{Value, json};
@@ -24,6 +26,7 @@ pub fn report(common: &Common) -> Value {
         "books_open": common.books.is_open(),
         "leases": leases(common),
         "holds": holds(common, &snapshot),
+        "alarms": alarms(common),
         "campaigns": campaigns,
     })
 }
@@ -58,6 +61,29 @@ fn holds(common: &Common, snapshot: &Snapshot) -> Vec<Value> {
         }))
     })
     .collect()
+}
+
+/// What should never happen, counted since the start; nothing where all is well.
+fn alarms(common: &Common) -> serde_json::Map<String, Value> {
+    let Some(desk) = common.books.desk() else {
+        return serde_json::Map::new();
+    };
+    let counts = desk.counts();
+    let flag = |flag: Flags| {
+        let place = Flags::NAMES.iter().position(|(known, _)| *known == flag);
+        place.map_or(0, |place| counts.flags[place].load(Ordering::Relaxed))
+    };
+    let mut alarms = vec![("price_above_bid".to_owned(), flag(Flags::ABOVE_BID))];
+    for ((code, name), count) in loss::CODES.iter().zip(&counts.losses) {
+        if loss::is_fault(*code) {
+            alarms.push((format!("lost_{name}"), count.load(Ordering::Relaxed)));
+        }
+    }
+    alarms
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name, Value::from(count)))
+        .collect()
 }
 
 fn campaign(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {

@@ -1,7 +1,10 @@
 //! `/metrics`: what all workers counted, merged when somebody looks, in the OpenMetrics text format.
 
 use super::serve::Common;
+use crate::approvals::State;
 use crate::events::booking::Flags;
+use crate::events::counts::BooksCounts;
+use crate::openrtb::loss;
 use crate::pacing::{AccountKind, AccountView};
 use crate::telemetry::{
     Counter, Finding, Reason, Shared, Signal, Size, Stage, size_histogram, stage_histogram,
@@ -75,6 +78,7 @@ impl Collector for Scrape {
         spend(&mut encoder, common)?;
         books(&mut encoder, common)?;
         leases(&mut encoder, common)?;
+        approvals(&mut encoder, common)?;
         state(&mut encoder, common)
     }
 }
@@ -111,7 +115,7 @@ fn by_reason(
 }
 
 fn findings(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
-    let help = "Bid requests with something wrong in their supply path";
+    let help = "Bid requests with something wrong in their supply path or traffic";
     let mut family = encoder.encode_descriptor("supply_findings", help, None, MetricType::Counter)?;
     for finding in Finding::ALL {
         let count = sum(common, |worker| worker.findings(finding));
@@ -270,6 +274,7 @@ fn books(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
         "Notices answered 503 for want of room",
         read(&counts.refused),
     )?;
+    losses(encoder, counts)?;
     gauge(
         encoder,
         "books_waiting",
@@ -345,6 +350,34 @@ fn leases(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error>
     ];
     for (name, help, count) in handed {
         counted(encoder, name, help, read(count))?;
+    }
+    Ok(())
+}
+
+/// Creatives that an exchange's loss notices hold back, by exchange and creative once.
+fn approvals(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let views = common.live.approvals.views();
+    let count = |wanted: fn(&State) -> bool| views.iter().filter(|view| wanted(&view.state)).count() as i64;
+    let states = [
+        ("waiting", count(|state| matches!(state, State::Waiting { .. }))),
+        ("stopped", count(|state| matches!(state, State::Stopped))),
+    ];
+    let help = "Creatives held back at an exchange by its loss notices";
+    let mut family = encoder.encode_descriptor("creatives_held", help, None, MetricType::Gauge)?;
+    for (state, count) in states {
+        ConstGauge::new(count).encode(family.encode_family(&[("state", state)])?)?;
+    }
+    Ok(())
+}
+
+fn losses(encoder: &mut DescriptorEncoder, counts: &BooksCounts) -> Result<(), Error> {
+    let help = "Bids lost, by the loss code of the exchange";
+    let mut family = encoder.encode_descriptor("losses", help, None, MetricType::Counter)?;
+    let known = loss::CODES.iter().zip(&counts.losses);
+    let known = known.map(|((code, _), count)| (code.to_string(), count));
+    for (code, count) in known.chain([("other".to_owned(), &counts.losses_other)]) {
+        let count = ConstCounter::new(count.load(Ordering::Relaxed));
+        count.encode(family.encode_family(&[("code", code.as_str())])?)?;
     }
     Ok(())
 }

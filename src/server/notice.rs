@@ -1,4 +1,7 @@
 //! `/n/…`: notices, beacons, clicks and conversions. Acknowledged when they are durable, or 503 so that they come again.
+//!
+//! A notice from a server may carry the user's address and device (`X-Forwarded-For`, `X-Device-IP`, `X-Device-User-Agent`,
+//! OpenRTB 2.6 section 7.8). Nothing here needs them: they are neither read nor kept.
 
 use super::body;
 use super::clock;

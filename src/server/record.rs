@@ -47,7 +47,7 @@ fn write(answer: &Answer, outcome: Outcome, seed: u64, latency_us: u32, sampling
         decided_by: record::decided_by(scratch.audience.consent),
         request_id: answer.request.id,
         exchange: answer.exchange.settings.id,
-        auction: answer.request.at,
+        auction: answer.exchange.settings.auction.of(answer.request.at) as u32,
         test: answer.request.test,
         user: scratch.audience.key,
         model: &answer.snapshot.model_name,

@@ -24,17 +24,24 @@ pub struct Answer<'a> {
 pub fn write_answer(answer: &Answer, terms: Terms, sealer: &Sealer, format: WireFormat, out: &mut Vec<u8>) {
     let head = ResponseHead {
         id: answer.request.id,
-        bid_id: None,
+        // Our name for the response: that of its first bid, which is unique for ever.
+        bid_id: answer.scratch.bids.first().map(|bid| bid.id),
         currency: terms.currency,
     };
     let mut writer = ResponseWriter::begin(format, out, &head);
     let mut text = [0; TOKEN_LEN];
     // A group holds for the whole seat object, so each has one of its own (section 4.2.2).
     for group in answer.scratch.bids.chunk_by(|a, b| a.group == b.group) {
-        writer.seat(Some(&answer.exchange.settings.seat), group[0].group.is_some());
-        for bid in group {
-            let token = sealer.seal(&answer.token(bid, terms), &mut text);
-            answer.write_bid(bid, token, &mut writer);
+        for (position, seat) in answer.exchange.seats.iter().enumerate() {
+            let of_seat = |bid: &&Bid| answer.exchange.seat_of(answer.line_item(bid).advertiser) == position;
+            let mut bids = group.iter().filter(of_seat).peekable();
+            if let Some(first) = bids.peek() {
+                writer.seat(Some(seat), first.group.is_some());
+            }
+            for bid in bids {
+                let token = sealer.seal(&answer.token(bid, terms), &mut text);
+                answer.write_bid(bid, token, &mut writer);
+            }
         }
     }
     writer.finish();
@@ -149,7 +156,8 @@ impl<'a> Answer<'a> {
             imp_id: imp.id,
             price: bid.price,
             notices: NoticeUrls {
-                base: &snapshot.public_url,
+                base: &self.exchange.public_url,
+                queries: settings.queries.as_ref(),
                 token,
                 win: settings.notices.win,
                 bill: settings.notices.bill,
@@ -160,6 +168,7 @@ impl<'a> Answer<'a> {
             bundle: creative.definition.bundle.as_deref(),
             campaign_id: Some(&snapshot.campaigns.campaigns()[item.campaign].definition.id),
             creative_id: &creative.definition.id,
+            image_url: creative.definition.image_url.as_deref(),
             categories: &creative.definition.categories,
             cattax: creative.definition.cattax,
             attributes: &creative.definition.attributes,
@@ -177,7 +186,8 @@ impl<'a> Answer<'a> {
             dsa: self.request.regs.dsa.asked.then(|| self.dsa(bid, advertiser)),
         };
         let values = Values {
-            base: &snapshot.public_url,
+            base: &self.exchange.public_url,
+            queries: settings.queries.as_ref(),
             token,
             bid_id: bid.id,
             click_macro: settings.click_macro.as_ref().map(|click| ClickMacro {

@@ -134,6 +134,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         books: BooksSettings {
             queue_max: common.settings.limits.notice_queue,
             opt_outs: live.opt_outs.clone(),
+            approvals: live.approvals.clone(),
             ..BooksSettings::new(common.settings.data.join("books"))
         },
         authority: authority(&common.settings),

@@ -162,7 +162,9 @@ async fn converse(worker: Rc<Worker>, stream: TcpStream) {
 async fn answer(worker: &Worker, request: Request<Incoming>) -> Reply {
     let path = request.uri().path();
     let mut reply = if let Some(exchange) = path.strip_prefix("/openrtb2/") {
-        if request.method() == Method::POST {
+        if let Some(healthy) = health(worker, &request) {
+            empty(healthy)
+        } else if request.method() == Method::POST {
             let exchange = exchange.to_owned();
             bid::answer(worker, &exchange, request).await
         } else {
@@ -174,6 +176,8 @@ async fn answer(worker: &Worker, request: Request<Incoming>) -> Reply {
         opt_out::answer(worker, request).await
     } else if let Some(token) = path.strip_prefix("/why/") {
         why::answer(worker, token, &request)
+    } else if let Some(healthy) = health(worker, &request) {
+        empty(healthy)
     } else {
         empty(StatusCode::NOT_FOUND)
     };
@@ -183,6 +187,25 @@ async fn answer(worker: &Worker, request: Request<Incoming>) -> Reply {
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply
+}
+
+/// The answer to an exchange's health check: 200 = send bid requests here, 503 = not now. `None` = no health check.
+/// This is no bid path, and its caller wants to know: elsewhere nothing is answered with a 5xx.
+fn health(worker: &Worker, request: &Request<Incoming>) -> Option<StatusCode> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let snapshot = worker.common.snapshot.load();
+    let asked = |path: &str| request.uri().path() == path;
+    let known = snapshot
+        .exchanges()
+        .any(|exchange| exchange.settings.health.as_deref().is_some_and(asked));
+    let ready = worker.common.books.is_open() && *worker.phase.borrow() == Phase::Serving;
+    known.then_some(if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    })
 }
 
 pub fn empty(status: StatusCode) -> Reply {

@@ -1,10 +1,11 @@
 //! What is agreed with one exchange.
 
 use crate::openrtb::WireFormat;
-use crate::openrtb::notice::PriceUnit;
+use crate::openrtb::notice::{PriceUnit, Queries};
 use crate::openrtb::price_crypto::PriceCodec;
-use crate::store::campaigns::definition::Approval;
+use crate::store::campaigns::definition::{Approval, Creative};
 use crate::store::supply::SupplyPolicy;
+use crate::store::traffic::TrafficPolicy;
 use crate::units::{Currency, ObjectId};
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,10 @@ pub struct Exchange {
     pub format: Option<WireFormat>,
     /// Our seat there; `seatbid.seat`.
     pub seat: String,
+    /// Advertisers with a seat of their own: (advertiser id, seat).
+    pub seats: Vec<(String, String)>,
+    /// What `at` means here.
+    pub auction: Auction,
     /// The currency of our bids where the request allows it; else one that the request allows and a rate is known for.
     pub currency: Currency,
     /// Taken off `tmax` for the way there and back.
@@ -33,7 +38,17 @@ pub struct Exchange {
     pub price_codec: PriceCodec,
     /// What the way of its requests is held to.
     pub supply: SupplyPolicy,
+    /// Which of its traffic is not bought.
+    pub traffic: TrafficPolicy,
     pub notices: Notices,
+    /// Base of the URLs that go out with bids, without a slash at its end; `None` = the server's.
+    pub public_url: Option<String>,
+    /// How the exchange spells the macros in our notice URLs; `None` = as the specification does.
+    pub queries: Option<Queries>,
+    /// A creative without one of these is not offered.
+    pub require: Vec<Required>,
+    /// `GET` of this path tells whether we bid.
+    pub health: Option<String>,
     /// Imps evaluated per request, the first ones.
     pub imps_max: usize,
     pub bids: BidCounts,
@@ -85,6 +100,79 @@ pub enum Auth {
     None,
     /// `Authorization: Bearer …`, compared in constant time.
     Bearer(String),
+    /// A header of this name (lower case) holds exactly this value, compared in constant time.
+    Header {
+        name: String,
+        value: String,
+    },
+}
+
+/// How bids are charged: `at` (section 3.2.1) and what is agreed about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Auction {
+    /// Whatever `at` says.
+    pub always: Option<AuctionType>,
+    /// Codes of the exchange's own (500 and above) that mean second price. The others are taken as first price: that
+    /// never pays more than was meant.
+    pub second_price_codes: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuctionType {
+    /// The winner pays its bid.
+    FirstPrice = 1,
+    /// The winner pays the next bid or the floor.
+    SecondPrice = 2,
+}
+
+impl Auction {
+    pub fn of(&self, at: u32) -> AuctionType {
+        const SECOND_PRICE_PLUS: u32 = 2;
+        let second = at == SECOND_PRICE_PLUS || self.second_price_codes.contains(&at);
+        self.always.unwrap_or(if second {
+            AuctionType::SecondPrice
+        } else {
+            AuctionType::FirstPrice
+        })
+    }
+}
+
+/// A field that an exchange refuses bids without. `id`, `impid`, `price`, `adm`, `crid`, `cid`, `adid` and `mtype` are in
+/// every bid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    Adomain,
+    Category,
+    Attribute,
+    ImageUrl,
+    Language,
+    Bundle,
+    /// `dur`, of video and audio alone: those always have it.
+    Duration,
+}
+
+impl Required {
+    pub const NAMES: [(&'static str, Required); 7] = [
+        ("adomain", Required::Adomain),
+        ("cat", Required::Category),
+        ("attr", Required::Attribute),
+        ("iurl", Required::ImageUrl),
+        ("language", Required::Language),
+        ("bundle", Required::Bundle),
+        ("dur", Required::Duration),
+    ];
+
+    pub fn is_in(self, creative: &Creative) -> bool {
+        match self {
+            Required::Adomain => !creative.domains.is_empty(),
+            Required::Category => !creative.categories.is_empty(),
+            Required::Attribute => !creative.attributes.is_empty(),
+            Required::ImageUrl => creative.image_url.is_some(),
+            Required::Language => !creative.languages.is_empty(),
+            Required::Bundle => creative.bundle.is_some(),
+            Required::Duration => true,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,3 +6,4 @@ pub mod models;
 pub mod profiles;
 pub mod rates;
 pub mod supply;
+pub mod traffic;

@@ -1,8 +1,9 @@
-//! What may be wrong with the supply path of a request. One list, so that configuration, metrics and log agree.
+//! What may be wrong with a request: with its supply path, or with whom it comes from. One list, so that configuration, metrics and log agree.
 
 use super::Reason;
 
-/// One thing that is wrong with the way from the publisher to us, or that cannot be found out.
+/// One thing that is wrong with the way from the publisher to us, or that cannot be found out; then what is wrong with
+/// the traffic itself.
 /// In the order in which one of them is given as the reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
@@ -34,10 +35,18 @@ pub enum Finding {
     /// A complete chain starts with an account that is listed as a reseller's only, or that its system calls an
     /// intermediary's: the owner's node is missing.
     OwnerNotDirect,
+    /// A known crawler, a script, or a user agent of the lists.
+    Crawler,
+    /// An address of the lists of non-human traffic.
+    NonHuman,
+    /// An address of a data centre, cloud or proxy.
+    DataCenter,
+    /// A site, app or publisher that is blocked.
+    BlockedPlace,
 }
 
 impl Finding {
-    pub const ALL: [Finding; 13] = [
+    pub const ALL: [Finding; 17] = [
         Finding::ChainMissing,
         Finding::ChainIncomplete,
         Finding::NodeMalformed,
@@ -51,7 +60,15 @@ impl Finding {
         Finding::AdsTxtViolation,
         Finding::UpstreamUnlisted,
         Finding::OwnerNotDirect,
+        Finding::Crawler,
+        Finding::NonHuman,
+        Finding::DataCenter,
+        Finding::BlockedPlace,
     ];
+    /// Of the supply path.
+    pub const SUPPLY: [Finding; 13] = *Finding::ALL.first_chunk().expect("the first ones");
+    /// Of the traffic itself.
+    pub const TRAFFIC: [Finding; 4] = *Finding::ALL.last_chunk().expect("the last ones");
     pub const COUNT: usize = Self::ALL.len();
 
     /// In the configuration and in metrics.
@@ -70,6 +87,10 @@ impl Finding {
             Finding::AdsTxtViolation => "ads_txt_violation",
             Finding::UpstreamUnlisted => "upstream_unlisted",
             Finding::OwnerNotDirect => "owner_not_direct",
+            Finding::Crawler => "crawler",
+            Finding::NonHuman => "non_human",
+            Finding::DataCenter => "data_center",
+            Finding::BlockedPlace => "blocked_place",
         }
     }
 
@@ -87,6 +108,10 @@ impl Finding {
             | Finding::AdsTxtViolation
             | Finding::UpstreamUnlisted
             | Finding::OwnerNotDirect => Reason::SellerUnauthorised,
+            Finding::Crawler => Reason::Crawler,
+            Finding::NonHuman => Reason::NonHuman,
+            Finding::DataCenter => Reason::DataCenter,
+            Finding::BlockedPlace => Reason::BlockedPlace,
         }
     }
 }
@@ -100,6 +125,6 @@ mod tests {
         for (index, finding) in Finding::ALL.into_iter().enumerate() {
             assert_eq!(finding as usize, index);
         }
-        assert_eq!(Finding::OwnerNotDirect as usize + 1, Finding::COUNT);
+        assert_eq!(Finding::BlockedPlace as usize + 1, Finding::COUNT);
     }
 }

@@ -12,6 +12,12 @@ pub enum Reason {
     Seat,
     Currency,
     Crawler,
+    /// An address of the lists of non-human traffic.
+    NonHuman,
+    /// An address of a data centre, cloud or proxy.
+    DataCenter,
+    /// A site, app or publisher that is not bought.
+    BlockedPlace,
     /// The supply chain is missing, incomplete or malformed.
     SupplyChainIncomplete,
     /// The supply chain has a node that is not admitted.
@@ -42,6 +48,8 @@ pub enum Reason {
     BlockedApp,
     Language,
     NotSecure,
+    /// The creative lacks a field that the exchange requires.
+    CreativeIncomplete,
     NotApproved,
     CreativeDates,
     NativeAsset,
@@ -58,7 +66,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 42] = [
+    pub const ALL: [Reason; 46] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -66,6 +74,9 @@ impl Reason {
         Reason::Seat,
         Reason::Currency,
         Reason::Crawler,
+        Reason::NonHuman,
+        Reason::DataCenter,
+        Reason::BlockedPlace,
         Reason::SupplyChainIncomplete,
         Reason::SupplyChainBlocked,
         Reason::SellerUnverified,
@@ -90,6 +101,7 @@ impl Reason {
         Reason::BlockedApp,
         Reason::Language,
         Reason::NotSecure,
+        Reason::CreativeIncomplete,
         Reason::NotApproved,
         Reason::CreativeDates,
         Reason::NativeAsset,
@@ -113,6 +125,9 @@ impl Reason {
             Reason::Seat => "seat",
             Reason::Currency => "currency",
             Reason::Crawler => "crawler",
+            Reason::NonHuman => "non_human",
+            Reason::DataCenter => "data_center",
+            Reason::BlockedPlace => "blocked_place",
             Reason::SupplyChainIncomplete => "supply_chain_incomplete",
             Reason::SupplyChainBlocked => "supply_chain_blocked",
             Reason::SellerUnverified => "seller_unverified",
@@ -137,6 +152,7 @@ impl Reason {
             Reason::BlockedApp => "blocked_app",
             Reason::Language => "language",
             Reason::NotSecure => "not_secure",
+            Reason::CreativeIncomplete => "creative_incomplete",
             Reason::NotApproved => "not_approved",
             Reason::CreativeDates => "creative_dates",
             Reason::NativeAsset => "native_asset",
@@ -155,6 +171,9 @@ impl Reason {
     pub fn nbr(self) -> Option<u32> {
         match self {
             Reason::Crawler => Some(3),
+            Reason::NonHuman => Some(4),
+            Reason::DataCenter => Some(5),
+            Reason::BlockedPlace => Some(7),
             Reason::NoUserId => Some(8),
             Reason::FrequencyCap => Some(9),
             Reason::SellerUnverified => Some(11),

@@ -119,7 +119,9 @@ pub fn stage(files: &[(&str, &str)], edits: &[(&str, &str, &str)], now: Timestam
     let folder = tempfile::tempdir().expect("a temporary folder");
     copy(&golden("configuration"), folder.path());
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("a writable folder");
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("within the folder")).expect("a writable folder");
+        fs::write(path, text).expect("a writable folder");
     }
     for (name, from, to) in edits {
         let path = folder.path().join(name);

@@ -9,11 +9,12 @@ use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::pacing::Budgets;
 use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
-use outbid::store::exchange::{Auth, BidCounts, BillingEvent, Exchange, NoBidForm, Notices};
+use outbid::store::exchange::{Auction, Auth, BidCounts, BillingEvent, Exchange, NoBidForm, Notices};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, RecordTag};
 use outbid::store::rates::{Rate, Rates};
 use outbid::store::supply::SupplyPolicy;
+use outbid::store::traffic::TrafficPolicy;
 use outbid::units::{Cpm, Currency, Limits, Nanos, ObjectId, Timestamp, UserKey, UserKeySecret};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub fn market(line_items: usize, seed: u64, daily: Nanos) -> (Snapshot, Live) {
         exchanges: vec![exchange()],
         rates: Rates::new(Currency::USD, NOW, Timestamp::MS_PER_DAY, vec![(euro, rate)]),
         supply: Arc::default(),
+        traffic: Arc::default(),
         people: People {
             profiles: Arc::new(Profiles::Ram(people(&mut dice))),
             secret: SECRET,
@@ -145,6 +147,8 @@ fn exchange() -> Exchange {
         format: None,
         auth: Auth::None,
         seat: "outbid".into(),
+        seats: Vec::new(),
+        auction: Auction::default(),
         currency: Currency::USD,
         network_allowance_ms: 20,
         default_tmax_ms: 100,
@@ -154,6 +158,11 @@ fn exchange() -> Exchange {
         price_in: PriceUnit::Cpm,
         price_codec: PriceCodec::Plain,
         supply: SupplyPolicy::default(),
+        traffic: TrafficPolicy::default(),
+        public_url: None,
+        queries: None,
+        require: Vec::new(),
+        health: None,
         notices: Notices {
             win: true,
             bill: true,
@@ -382,6 +391,7 @@ fn creatives(advertiser: usize) -> Vec<Creative> {
         bundle: None,
         approvals: Vec::new(),
         ai_generated: false,
+        image_url: None,
         ad,
     };
     all.map(creative).collect()

@@ -10,6 +10,7 @@ use outbid::openrtb::{RequestBuffers, WireFormat};
 use outbid::pacing::{Booking, Budgets};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Profiles, RamProfiles, read_input};
+use outbid::store::traffic::Traffic;
 use outbid::units::{BidId, Timestamp, UserKeySecret};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -57,11 +58,14 @@ impl Stage {
     /// Of a configuration folder as it is at `now`.
     pub fn open(folder: &Path, now: Timestamp) -> Stage {
         let loaded = config::load(folder, &|_| None, now).unwrap_or_else(|problems| panic!("{problems}"));
+        let (traffic, unusable) = Traffic::open(&loaded.traffic).expect("a readable folder");
+        assert!(unusable.is_empty(), "{unusable:?}");
         let parts = Parts {
             definitions: loaded.definitions,
             exchanges: loaded.exchanges,
             rates: loaded.rates,
             supply: Arc::default(),
+            traffic: Arc::new(traffic),
             people: People {
                 profiles: PEOPLE.clone(),
                 secret: SECRET,

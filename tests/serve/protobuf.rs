@@ -38,6 +38,9 @@ fn decoded(answer: &Response) -> Value {
 
 /// A response without what is never the same twice: bid ids, and the tokens in URLs and markup.
 fn timeless(mut response: Value) -> Value {
+    // That of the first bid.
+    assert_eq!(response["bidid"], response["seatbid"][0]["bid"][0]["id"]);
+    response["bidid"] = json!("ID");
     for seat in response["seatbid"].as_array_mut().into_iter().flatten() {
         for bid in seat["bid"].as_array_mut().into_iter().flatten() {
             let id = bid["id"].as_str().unwrap().to_owned();

@@ -72,6 +72,7 @@ pub fn creative(id: &str, advertiser: usize, ad: Ad) -> Creative {
         bundle: None,
         approvals: Vec::new(),
         ai_generated: false,
+        image_url: None,
         ad,
     }
 }

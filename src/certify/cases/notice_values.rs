@@ -3,12 +3,15 @@
 //! Invariant: a notice is taken whatever its values are; only what can be no price may be refused.
 
 use super::macros::substitute;
-use super::notices::{bid_with, case, deliver, taken};
+use super::notices::{bid_with, case, deliver, taken, test_bid_with};
 use crate::certify::Flaw;
 use crate::certify::answer::Bid;
 use crate::certify::case::{Case, not_tested};
 use crate::certify::client::Call;
 use crate::certify::stage::Stage;
+
+/// Pending and disapproved.
+const APPROVAL: [u32; 2] = [201, 202];
 
 /// Loss reasons of the OpenRTB 3.0 list, in groups that mean something different to a bidder.
 const LOSSES: &[(&str, &str, &[u32])] = &[
@@ -30,7 +33,7 @@ const LOSSES: &[(&str, &str, &[u32])] = &[
     (
         "notices.loss.approval",
         "a creative that waits (201) or was refused (202) is taken",
-        &[201, 202],
+        &APPROVAL,
     ),
     (
         "notices.loss.creative",
@@ -130,7 +133,12 @@ pub fn cases() -> Vec<Case> {
     let losses = LOSSES.iter().map(|&(id, title, reasons)| {
         case(id, "loss reasons", title, move |stage| {
             for reason in reasons {
-                let bid = bid_with(stage, "lurl")?;
+                // A bidder that listens would stop a creative that the other cases need.
+                let bid = if APPROVAL.contains(reason) {
+                    test_bid_with(stage, "lurl")?
+                } else {
+                    bid_with(stage, "lurl")?
+                };
                 let reason = reason.to_string();
                 let url = substitute(
                     bid.text("lurl"),

@@ -7,9 +7,11 @@ use crate::certify::Flaw;
 use crate::certify::answer::{Answer, Bid};
 use crate::certify::case::{Case, Section, Verdict, ensure, fails, not_tested};
 use crate::certify::client::Call;
+use crate::certify::edit::set;
 use crate::certify::markup;
 use crate::certify::stage::Stage;
 use crate::certify::url::{self, Address};
+use serde_json::json;
 
 pub fn cases() -> Vec<Case> {
     [plain(), orders(), extras()].into_iter().flatten().collect()
@@ -314,6 +316,18 @@ pub(super) fn bid_with(stage: &Stage, key: &str) -> Result<Bid, Flaw> {
         }
     }
     not_tested(format!("no bid has a {key} any more"))
+}
+
+/// A bid on a test request: what its notices say teaches the bidder nothing.
+pub(super) fn test_bid_with(stage: &Stage, key: &str) -> Result<Bid, Flaw> {
+    let base = stage.any_sample(&format!("with a {key}"), |bid| !bid.text(key).is_empty())?;
+    let mut request = stage.fresh(&base.request);
+    set(&mut request, "test", json!(1));
+    let bid = stage.ask(&request)?.bids().into_iter().next();
+    match bid.filter(|bid| !bid.text(key).is_empty()) {
+        Some(bid) => Ok(bid),
+        None => not_tested(format!("no bid with a {key} on a test request")),
+    }
 }
 
 /// With a price below the bid's, as after a second-price auction.

@@ -42,6 +42,7 @@ impl<'a> Parser<'_, 'a> {
         let mut keywords = [None; 2];
         let mut venues = [None; 2];
         let mut content = Content::default();
+        let mut partner = None;
         for (key, value) in value.fields() {
             match key {
                 "id" => channel.id = self.text(value),
@@ -51,6 +52,8 @@ impl<'a> Parser<'_, 'a> {
                 "bundle" if kind == ChannelKind::App => channel.bundle = self.text(value),
                 "publisher" => (channel.publisher_id, channel.publisher_domain) = self.publisher(value),
                 "inventorypartnerdomain" => channel.inventory_partner_domain = value.text(),
+                // Its position in 2.5.
+                "ext" => partner = value.field("inventorypartnerdomain").and_then(Value::text),
                 "cat" => categories[0] = Some(value),
                 "sectioncat" => categories[1] = Some(value),
                 "pagecat" => categories[2] = Some(value),
@@ -70,6 +73,7 @@ impl<'a> Parser<'_, 'a> {
         }
         channel.venues = self.strs_since(start);
         channel.content_language = content.language;
+        channel.inventory_partner_domain = channel.inventory_partner_domain.or(partner);
         self.push_channel_lists(&mut channel, categories, keywords, &content);
         channel
     }

@@ -4,7 +4,7 @@
 //! bytes that its length takes.
 
 use super::{BidFields, Dsa, NoticeUrls, ResponseHead};
-use crate::openrtb::notice::Notice;
+use crate::openrtb::notice::{Notice, Queries};
 use crate::units::Cpm;
 use std::io::Write as _;
 
@@ -15,7 +15,11 @@ const BYTES: u32 = 2;
 /// `BidResponse` up to its seats.
 pub(super) fn write_head(out: &mut Vec<u8>, head: &ResponseHead) {
     put_text(out, 1, head.id);
-    put_maybe_text(out, 3, head.bid_id);
+    if let Some(id) = head.bid_id {
+        message(out, 3, |out| {
+            write!(out, "{id}").expect("a vector takes every write")
+        });
+    }
     put_text(out, 4, head.currency.as_str());
 }
 
@@ -64,7 +68,8 @@ pub(super) fn write_bid(out: &mut Vec<u8>, bid: &BidFields, adm: impl FnOnce(&mu
 fn write_notices(out: &mut Vec<u8>, notices: &NoticeUrls) {
     let mut url = |number, notice: Notice| {
         message(out, number, |out| {
-            for part in [notices.base, notice.path(), "?t=", notices.token, notice.query()] {
+            let query = Queries::get(notices.queries, notice);
+            for part in [notices.base, notice.path(), "?t=", notices.token, query] {
                 out.extend_from_slice(part.as_bytes());
             }
         });
@@ -84,6 +89,7 @@ fn write_creative(out: &mut Vec<u8>, bid: &BidFields) {
     put_maybe_text(out, 4, bid.ad_id);
     put_texts(out, 7, bid.adomain);
     put_maybe_text(out, 14, bid.bundle);
+    put_maybe_text(out, 8, bid.image_url);
     put_maybe_text(out, 9, bid.campaign_id);
     put_text(out, 10, bid.creative_id);
     put_texts(out, 15, bid.categories);

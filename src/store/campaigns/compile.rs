@@ -9,6 +9,8 @@ use super::version::Version;
 use crate::units::{AccountId, Cpm, Nanos, ObjectId};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use xxhash_rust::xxh3::Xxh3;
 
 /// One click in 1,000 impressions: the middle of what display ads see, for ordering only.
 const PRIOR_IMPRESSIONS_PER_CLICK: i64 = 1_000;
@@ -116,9 +118,27 @@ fn compile_creative(mut definition: definition::Creative, policy: &Policy) -> Cr
             .map(|domain| domain.to_ascii_lowercase())
             .collect(),
         format: Format::of(&definition.ad),
+        version: content_version(&definition),
         policy_rules: policy.concerning(&definition),
         definition,
     }
+}
+
+/// Everything but what is ours alone: status, dates and approvals.
+fn content_version(creative: &definition::Creative) -> u64 {
+    let mut hash = Xxh3::new();
+    creative.ad.hash(&mut hash);
+    creative.landing_url.hash(&mut hash);
+    creative.domains.hash(&mut hash);
+    creative.categories.hash(&mut hash);
+    creative.cattax.hash(&mut hash);
+    creative.attributes.hash(&mut hash);
+    creative.apis.hash(&mut hash);
+    creative.languages.hash(&mut hash);
+    creative.bundle.hash(&mut hash);
+    creative.ai_generated.hash(&mut hash);
+    creative.image_url.hash(&mut hash);
+    hash.finish()
 }
 
 fn compile_campaigns(definitions: Vec<definition::Campaign>) -> Vec<Campaign> {

@@ -78,6 +78,8 @@ pub struct LineItem {
 pub struct Creative {
     pub definition: definition::Creative,
     pub id: ObjectId,
+    /// A hash of everything that an exchange reviews: it stays the same until the content changes.
+    pub version: u64,
     /// Into [`Campaigns::advertisers`].
     pub advertiser: usize,
     /// `adomain` in lower case.

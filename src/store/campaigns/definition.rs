@@ -281,6 +281,8 @@ pub struct Creative {
     pub bundle: Option<String>,
     pub approvals: Vec<(String, Approval)>,
     pub ai_generated: bool,
+    /// `iurl`: an image that represents the ad, for the exchange's review.
+    pub image_url: Option<String>,
     pub ad: Ad,
 }
 
@@ -293,7 +295,7 @@ pub enum Approval {
     Rejected,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Ad {
     Banner(BannerAd),
     /// With a size.
@@ -303,7 +305,7 @@ pub enum Ad {
     Native(NativeAd),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct BannerAd {
     pub w: u32,
     pub h: u32,
@@ -314,7 +316,7 @@ pub struct BannerAd {
 }
 
 /// A video, or an audio ad.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct LinearAd {
     pub title: String,
     pub duration_s: u32,
@@ -327,7 +329,7 @@ pub struct LinearAd {
     pub companions: Vec<CompanionAd>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct MediaFile {
     pub url: String,
     pub mime: String,
@@ -337,7 +339,7 @@ pub struct MediaFile {
     pub h: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct CompanionAd {
     pub w: u32,
     pub h: u32,
@@ -346,7 +348,7 @@ pub struct CompanionAd {
     pub content: CompanionContent,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum CompanionContent {
     Image {
         url: String,
@@ -359,7 +361,7 @@ pub enum CompanionContent {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct NativeAd {
     pub title: String,
     pub images: Vec<NativeImage>,
@@ -368,7 +370,7 @@ pub struct NativeAd {
     pub privacy_url: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct NativeImage {
     /// 1 icon, 3 main.
     pub kind: u32,

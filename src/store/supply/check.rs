@@ -20,12 +20,30 @@ const NODES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// One bit per [`Finding`].
-    found: u16,
+    found: u32,
     /// The first one, in the order of [`Finding::ALL`], that the policy refuses.
     pub refused: Option<Finding>,
 }
 
 impl Verdict {
+    /// Adds what was found under a policy that says `action`; the first refusal stays the reason.
+    pub fn add(&mut self, finding: Finding, action: Action) {
+        if action != Action::Off {
+            self.found |= 1 << finding as usize;
+        }
+        if action == Action::Refuse {
+            self.refused = self.refused.or(Some(finding));
+        }
+    }
+
+    /// What either found; the reason of `self` goes first.
+    pub fn and(self, other: Verdict) -> Verdict {
+        Verdict {
+            found: self.found | other.found,
+            refused: self.refused.or(other.refused),
+        }
+    }
+
     pub fn has(self, finding: Finding) -> bool {
         self.found & 1 << finding as usize != 0
     }
@@ -66,7 +84,7 @@ impl Supply {
 struct Check<'c> {
     supply: &'c Supply,
     policy: &'c SupplyPolicy,
-    found: u16,
+    found: u32,
 }
 
 /// What the owner's file says about an account.
