@@ -18,7 +18,11 @@ use proxy::{Behind, Twist};
 use serde_json::json;
 use server::{Reply, Server};
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -173,6 +177,168 @@ fn protobuf_is_not_tested_where_it_is_not_spoken() {
     assert!(not_tested.len() >= 20 && not_tested.len() == report.results.len());
 }
 
+#[test]
+fn a_server_that_does_not_speak_http_ends_the_run_early_with_the_reason() {
+    for (says, reason) in [
+        ("", "closed without an answer"),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "`SSH-2.0-OpenSSH_9.2` is no HTTP/1.1 status line",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{",
+            "closed within an answer",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+            "longer than 16 MiB",
+        ),
+    ] {
+        let report = certify(&settings(blunt(says.as_bytes().to_vec())), |_| true);
+        assert!(!report.passed() && report.found.is_empty());
+        assert_eq!(outcomes(&report, "pass"), [""; 0]);
+        let silent = report.silent.as_deref().unwrap_or_default();
+        assert!(silent.contains(reason), "{silent}");
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let endless = [
+        b"HTTP/1.1 200 OK\r\n".as_slice(),
+        &b"X-More: yes\r\n".repeat(20_000),
+    ]
+    .concat();
+    let report = certify(&settings(blunt(endless)), |_| true);
+    assert!(
+        report
+            .silent
+            .is_some_and(|why| why.contains("does not end within 64 KiB"))
+    );
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_again_and_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let patience = Settings {
+        timeout: Duration::from_millis(20),
+        ..settings(listener.local_addr().unwrap())
+    };
+    let report = certify(&patience, |_| true);
+    assert!(
+        report
+            .silent
+            .as_ref()
+            .is_some_and(|why| why.contains("no answer in time"))
+    );
+    assert!(report.to_string().contains("does not answer") && report.to_string().ends_with("FAILED"));
+}
+
+#[test]
+fn the_command_says_what_it_cannot_reach() {
+    for (url, code, reason) in [
+        ("http://127.0.0.1:1/bid", 1, "nobody answers at 127.0.0.1:1"),
+        ("https://bid.example/", 2, "certify speaks plain HTTP"),
+        ("bid.example", 2, "write http://HOST[:PORT]/PATH"),
+    ] {
+        let output = command(&["certify", "--url", url]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[test]
+fn bodies_from_a_file_are_answered_with_the_status_that_it_names() {
+    let outbid = shared();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("bid.json"),
+        r#"{"id":"w","imp":[{"id":"1","banner":{"w":300,"h":250}}]}"#,
+    )
+    .unwrap();
+    let cases = json!([
+        {"name": "bid", "file": "bid.json", "expect_http": 200, "why": "a banner"},
+        {"name": "cut", "body": "{\"id\":", "expect_http": "400|413", "why": "cut off"},
+        {"name": "brotli", "body": "{}", "headers": {"Content-Encoding": "br"}, "expect_http": 415, "why": "not agreed"},
+    ]);
+    let file = folder.path().join("cases.json");
+    fs::write(&file, cases.to_string()).unwrap();
+    let url = format!("http://{}/openrtb2/demo", outbid.bids);
+    let wire = ["certify", "--url", &url, "--wire", file.to_str().unwrap()];
+    let output = command(&wire);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && said.contains("3 of 3 answered as expected"),
+        "{said}"
+    );
+
+    fs::write(&file, cases.to_string().replace("415", "204")).unwrap();
+    let output = command(&[&wire[..], &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["wrong"], &report["cases"][2]["status"]),
+        (&json!(1), &json!(415))
+    );
+
+    fs::write(
+        &file,
+        r#"[{"name": "x", "file": "not-there.bin", "expect_http": 400}]"#,
+    )
+    .unwrap();
+    let said = String::from_utf8_lossy(&command(&wire).stderr).into_owned();
+    assert!(said.contains("not-there.bin"), "{said}");
+}
+
+#[test]
+fn recorded_requests_are_accepted_or_refused_with_a_reason() {
+    let outbid = shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recorded.ndjson");
+    let lines = [
+        r#"{"id":"a","imp":[{"id":"1","banner":{"w":300,"h":250}}]}"#,
+        "",
+        r#"{"id":"b","imp":[]}"#,
+        r#"{"id":"c","imp":[{"id":"1","video":{"w":1}}]}"#,
+    ];
+    fs::write(&file, lines.join("\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let offline = command(&["requests", file]);
+    let said = String::from_utf8_lossy(&offline.stdout).into_owned();
+    assert!(offline.status.success());
+    assert!(
+        said.contains(&format!("{file}:3  `imp` cannot be used")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("{file}:4  `imp.video.mimes` is missing")),
+        "{said}"
+    );
+    let url = format!("http://{}/openrtb2/demo", outbid.bids);
+    let sent = command(&["requests", file, "--url", &url, "--json"]);
+    assert!(sent.status.success());
+    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&sent.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((&lines[0]["status"], &lines[0]["bids"]), (&json!(200), &json!(1)));
+    assert_eq!(
+        (&lines[1]["status"], &lines[1]["accepted"]),
+        (&json!(400), &json!(false))
+    );
+    assert_eq!(
+        lines[3],
+        json!({"lines": 3, "accepted": 1, "refused": 2, "with_bids": 1, "differ": 0})
+    );
+    // A bidder that takes what cannot be understood is told apart.
+    let careless = Server::start(|_| Reply::status(204));
+    let url = format!("http://{}/bid", careless.address);
+    let differs = command(&["requests", file, "--url", &url]);
+    assert_eq!(differs.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&differs.stdout).contains("answered 204 and not 400"));
+}
+
 /// `cargo test --release --test certify mutants -- --nocapture` prints the table of mutants.
 #[test]
 fn our_bidder_passes_and_each_of_its_mutants_fails_its_own_cases() {
@@ -237,6 +403,25 @@ fn undetected(outbid: &Outbid, mutant: &Mutant) -> String {
         }
     }
     lines
+}
+
+fn command(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outbid"));
+    command.args(arguments).output().unwrap()
+}
+
+/// A server that says the same to whoever comes, and hangs up. It is there until the test's process ends.
+fn blunt(says: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = [0; 64 << 10];
+            // Whoever has gone already misses nothing.
+            let _ = stream.read(&mut asked).and_then(|_| stream.write_all(&says));
+        }
+    });
+    address
 }
 
 fn passes_nothing(status: u16) {

@@ -22,6 +22,8 @@ mod crowd;
 mod drain;
 #[path = "serve/exchanges.rs"]
 mod exchanges;
+#[path = "serve/explain.rs"]
+mod explain;
 #[path = "serve/http.rs"]
 mod http;
 #[path = "serve/money.rs"]

@@ -10,7 +10,7 @@ mod request;
 mod sealed;
 
 pub use consent::{gpp_string, tc_string};
-pub use request::{json_body, native_request};
+pub use request::{json_body, native_request, protobuf_body};
 pub use sealed::{notice_query, token};
 
 /// A target, and the name of its folder of seeds.
@@ -18,6 +18,7 @@ pub type Named = (&'static str, fn(&[u8]));
 
 pub const TARGETS: &[Named] = &[
     ("json_body", json_body),
+    ("protobuf_body", protobuf_body),
     ("tc_string", tc_string),
     ("gpp_string", gpp_string),
     ("native_request", native_request),

@@ -51,6 +51,23 @@ pub fn json_body(data: &[u8]) {
     }
 }
 
+/// The body of a bid request as a message of `openrtb.proto`: memory is bounded by its length, and used buffers read it the same.
+pub fn protobuf_body(data: &[u8]) {
+    let mut buffers = RequestBuffers::default();
+    let mut body = data.to_vec();
+    let bound = BYTES_AT_LEAST + BYTES_A_BYTE * data.len();
+    let first = at_most(bound, || buffers.parse_protobuf(&mut body));
+    let shown = show(&first);
+    if let Ok(request) = first {
+        assert!(!request.id.is_empty() && (1..=IMPS_MAX).contains(&request.imps.len()));
+        let consent = at_most(0, || Consent::decide(&request, &POLICY));
+        assert_eq!(consent, Consent::decide(&request, &POLICY));
+        buffers.recycle(request);
+    }
+    let mut again = data.to_vec();
+    assert_eq!(show(&buffers.parse_protobuf(&mut again)), shown);
+}
+
 /// The text of `imp.native.request`: as a string and, where it is an object, as an object it means the same.
 pub fn native_request(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {

@@ -37,6 +37,17 @@ impl Answer {
 
 /// Sends `what`, a method and a path, with a JSON body where there is one.
 pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &[u8]) -> anyhow::Result<Answer> {
+    ask_in("application/json", admin, loaded, what, body)
+}
+
+/// As [`ask`], with a body of another type.
+pub fn ask_in(
+    kind: &str,
+    admin: SocketAddr,
+    loaded: &Loaded,
+    what: &str,
+    body: &[u8],
+) -> anyhow::Result<Answer> {
     let token = loaded.settings.admin_token.as_ref();
     let authorization = token
         .map(|token| format!("Authorization: Bearer {token}\r\n"))
@@ -47,7 +58,7 @@ pub fn ask(admin: SocketAddr, loaded: &Loaded, what: &str, body: &[u8]) -> anyho
     stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
         stream,
-        "{what} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Content-Type: application/json\r\n\
+        "{what} HTTP/1.1\r\nHost: {admin}\r\n{authorization}Content-Type: {kind}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     )?;

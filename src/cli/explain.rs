@@ -16,7 +16,13 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .as_ref()
         .map(|name| format!("?exchange={name}"))
         .unwrap_or_default();
-    let answer = admin::ask(
+    let kind = if arguments.protobuf {
+        "application/x-protobuf"
+    } else {
+        "application/json"
+    };
+    let answer = admin::ask_in(
+        kind,
         address,
         &loaded,
         &format!("POST /api/v1/explain{query}"),

@@ -282,9 +282,12 @@ struct ApprovalsArguments {
 struct ExplainArguments {
     #[command(flatten)]
     folder: ConfigFolder,
-    /// A bid request; `-` reads standard input.
+    /// A bid request in JSON; `-` reads standard input.
     #[arg(value_name = "FILE")]
     request: PathBuf,
+    /// The request is a message of openrtb.proto.
+    #[arg(long)]
+    protobuf: bool,
     /// The exchange that it came from; may be left out where there is only one.
     #[arg(long, value_name = "NAME")]
     exchange: Option<String>,

@@ -8,7 +8,7 @@ use super::settings::Limits;
 use super::worker::{Reply, Worker, empty};
 use crate::engine::{self, ExchangeTerms, Outcome, Scratch, Snapshot, Turn};
 use crate::events::boot::BidIds;
-use crate::openrtb::{RequestBuffers, WireFormat, response};
+use crate::openrtb::{RequestBuffers, WireFormat, request, response};
 use crate::store::exchange::{Auth, Exchange, NoBidForm};
 use crate::telemetry::{Counter, Reason, Recorder, Size, Stage};
 use bytes::Bytes;
@@ -44,15 +44,21 @@ pub struct Desk {
 struct Deadline(Instant);
 
 impl Deadline {
-    /// `tmax` less the way there and back, and never more than our own budget. `None`: there is no time at all.
-    fn new(arrived: Instant, tmax_ms: u32, allowance_ms: u32, budget: Duration) -> Option<Deadline> {
-        let left = tmax_ms.checked_sub(allowance_ms).filter(|left| *left > 0)?;
-        Some(Deadline(arrived + Duration::from_millis(left.into()).min(budget)))
+    /// The time that is left to us, and never more than our own budget.
+    fn new(arrived: Instant, left_ms: u32, budget: Duration) -> Deadline {
+        Deadline(arrived + Duration::from_millis(left_ms.into()).min(budget))
     }
 
     fn is_over(self) -> bool {
         Instant::now() >= self.0
     }
+}
+
+/// `tmax` (section 3.2.1), or what was agreed where there is none, less the way there and back. `None`: there is no time at all.
+pub(super) fn time_left_ms(request: &request::Request, settings: &Exchange) -> Option<u32> {
+    let tmax = request.tmax_ms.unwrap_or(settings.default_tmax_ms);
+    tmax.checked_sub(settings.network_allowance_ms)
+        .filter(|left| *left > 0)
 }
 
 pub async fn answer(worker: &Worker, exchange: &str, request: Request<Incoming>) -> Reply {
@@ -223,13 +229,8 @@ fn decide(
     watch.lap(Stage::Parse);
     let settings = &exchange.settings;
     let limits = &worker.common.settings.limits;
-    let tmax = request.tmax_ms.unwrap_or(settings.default_tmax_ms);
-    let deadline = Deadline::new(
-        arrived,
-        tmax,
-        settings.network_allowance_ms,
-        limits.decision_budget,
-    );
+    let deadline =
+        time_left_ms(&request, settings).map(|left| Deadline::new(arrived, left, limits.decision_budget));
     let Some(deadline) = deadline.filter(|deadline| !deadline.is_over()) else {
         let reply = write_no_bid(
             watch.recorder,

@@ -1,11 +1,13 @@
 //! `POST /api/v1/explain?exchange=NAME`: a bid request in, the fate of every line item out.
 
+use super::bid::time_left_ms;
 use super::body::{self, Encoding};
 use super::clock;
 use super::serve::Common;
 use crate::engine::{self, ExchangeTerms, Explanation, Fate, Outcome, Scored, Snapshot, Step, Turn};
 use crate::openrtb::request::{Deal, Request};
 use crate::openrtb::{RequestBuffers, WireFormat};
+use crate::telemetry::Reason;
 use crate::units::BidId;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -61,7 +63,13 @@ fn wrong(status: StatusCode, what: String) -> (StatusCode, Value) {
 }
 
 fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, found: &Explanation) -> Value {
+    let time_left_ms = time_left_ms(request, &exchange.settings);
     let outcome = match found.outcome {
+        // Decided before anything else; what follows is what would be decided with more time.
+        _ if time_left_ms.is_none() => Outcome::NoBid(Reason::TooLate),
+        decided => decided,
+    };
+    let outcome = match outcome {
         Outcome::Bids(terms) => json!({"bids": true, "currency": terms.currency.as_str()}),
         Outcome::NoBid(reason) => json!({"bids": false, "reason": reason.name(), "nbr": reason.nbr()}),
     };
@@ -80,6 +88,7 @@ fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, fo
         "request": request.id,
         "exchange": exchange.settings.name,
         "outcome": outcome,
+        "time_left_ms": time_left_ms.unwrap_or(0),
         "personal_data": audience.consent.map(|consent| consent.personal_data),
         "consent_decided_by": audience.consent.map(|consent| consent.decided_by.as_str()),
         "user_known": audience.has_profile,

@@ -298,7 +298,8 @@ pub fn shared() -> Arc<Shared> {
         .chain(super::money::campaigns())
         .chain(super::caps::campaigns())
         .chain(super::protobuf::campaigns())
-        .chain(super::admin::campaigns());
+        .chain(super::admin::campaigns())
+        .chain(super::explain::campaigns());
     let folder = campaigns.fold(Folder::new(), Folder::with_campaign);
     let started = Arc::new(Shared {
         bidder: Bidder::start(&folder),

@@ -22,6 +22,9 @@ fn every_command_shows_an_example() {
         "model rows",
         "model check",
         "model promote",
+        "explain",
+        "certify",
+        "requests",
         "replay",
         "replay ipinyou",
     ] {
