@@ -58,8 +58,10 @@ pub fn gpp_string(data: &[u8]) {
     at_most(0, || opts_out_of_sale(text));
 }
 
-/// The core segment, as an ordinary decoder of base64 reads it; bits beyond its end are zeros.
+/// The core segment, as an ordinary decoder of base64 reads it; bits beyond its end are zeros. Strings in the standard alphabet
+/// of base64 are read like those in the URL-safe one.
 fn core_bytes(text: &str) -> Vec<u8> {
+    let text = text.replace('+', "-").replace('/', "_");
     let core = text.split('.').next().unwrap_or_default().trim_end_matches('=');
     // Whole bytes are three of four letters; the rest is padded with zero bits, which is `A`.
     let padded = format!("{core}{}", &"AAAA"[core.len() % 4..]);
