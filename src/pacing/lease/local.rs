@@ -28,7 +28,7 @@ const BOUNDS_PER_RECORD: usize = 20_000;
 /// A million bounds a segment, some hours of a busy node: read in a second.
 const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 
-/// See the [module](self).
+/// The authority of a node on its own: a journal in its data folder.
 pub struct LocalAuthority {
     journal: Journal,
     known: Known,

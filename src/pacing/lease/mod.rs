@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - A lease is per limit and period: a **bound** on spent + reserved + quarantined. It is topped up ahead of demand
-//!   ([`Demand`]), so that the bid path neither waits nor asks; where it is used up before the next look, there are no bids
+//!   (`Demand`), so that the bid path neither waits nor asks; where it is used up before the next look, there are no bids
 //!   for a tenth of a second.
 //! - It is raised durable first, then in the counter; lowered in the counter first, then durable. So at every moment of a
 //!   crash the record covers what bids may cost.

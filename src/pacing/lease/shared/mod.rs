@@ -43,7 +43,7 @@ const CLAIMS_PER_CALL: usize = 500;
 /// Limits of a period are kept this many of its lengths longer, for bids that are billed late.
 const KEPT_LENGTHS: i64 = 3;
 
-/// See the [module](self).
+/// The authority of nodes that share budgets: a Redis server.
 pub struct SharedAuthority {
     link: Link,
     node: u16,
