@@ -26,6 +26,7 @@ pub mod caps;
 pub mod creative;
 pub mod optouts;
 pub mod pacing;
+pub mod shading;
 pub mod store;
 
 pub mod openrtb;

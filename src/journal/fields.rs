@@ -36,6 +36,10 @@ impl FieldWriter {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
+    pub fn f64(&mut self, value: f64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
     /// A number of things to come, or the length of a text: at most 2³² − 1.
     pub fn count(&mut self, value: usize) {
         self.u32(u32::try_from(value).expect("a checkpoint counts below 2^32"));
@@ -81,6 +85,16 @@ impl<'a> FieldReader<'a> {
 
     pub fn u128(&mut self) -> Result<u128, BadFields> {
         Ok(u128::from_le_bytes(self.take()?))
+    }
+
+    /// A finite number: infinities and NaN are refused.
+    pub fn f64(&mut self) -> Result<f64, BadFields> {
+        let number = f64::from_le_bytes(self.take()?);
+        if number.is_finite() {
+            Ok(number)
+        } else {
+            Err(self.bad("is not a finite number"))
+        }
     }
 
     /// A number of things of at least `bytes_each`: refused where the rest cannot hold that many.
