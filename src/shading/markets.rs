@@ -59,7 +59,7 @@ pub struct Shaded {
     pub explored: bool,
 }
 
-/// See the [module](self).
+/// What is known of every market.
 pub struct Markets {
     /// The first one is the market of all markets.
     places: Box<[Place]>,
