@@ -11,7 +11,7 @@ use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
 use outbid::store::campaigns::{Campaigns, MatchScratch, Opportunity, naive};
 use outbid::store::profiles::{Gender, Profile, Tag, TagId};
-use outbid::units::{Cpm, HourOfWeek, Limits, Nanos, Timestamp, UserKey};
+use outbid::units::{Cpm, HourOfWeek, Limits, Nanos, Spread, Timestamp, UserKey};
 use std::hint::black_box;
 
 const NOW: Timestamp = Timestamp(1_794_992_400_000);
@@ -203,6 +203,7 @@ fn definitions(line_items: usize) -> Definitions {
         advertiser: 0,
         status: Status::Active,
         budget: Limits::default(),
+        pacing: Spread::AsFastAsPossible,
         flight: Flight {
             from: None,
             until: Some(Timestamp(NOW.0 + 1)),
@@ -229,6 +230,7 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         part_of: None,
         status: Status::Active,
         budget: Limits::default(),
+        pacing: Spread::AsFastAsPossible,
         flight: Flight::default(),
         targeting: targeting(dice),
         bid: BidStrategy::Cpm(Cpm(500_000 + dice.below(5_000_000) as i64)),

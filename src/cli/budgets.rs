@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 use std::process::ExitCode;
 
-const COLUMNS: [(&str, usize); 10] = [
+const COLUMNS: [(&str, usize); 11] = [
     ("", 34),
     ("day limit", 12),
     ("spent", 12),
@@ -15,6 +15,7 @@ const COLUMNS: [(&str, usize); 10] = [
     ("leased", 10),
     ("set aside", 10),
     ("pace", 6),
+    ("× bids", 7),
     ("win rate", 8),
 ];
 
@@ -89,7 +90,7 @@ fn hold(hold: &Value) -> String {
     )
 }
 
-fn money_row(name: String, object: &Value, currency: &str) -> [String; 10] {
+fn money_row(name: String, object: &Value, currency: &str) -> [String; 11] {
     let day = &object["money"]["day"];
     let limit = day["limit"]
         .as_str()
@@ -109,11 +110,12 @@ fn money_row(name: String, object: &Value, currency: &str) -> [String; 10] {
         text(&object["money"]["leased"]),
         text(&object["money"]["quarantined"]),
         number(&object["money"]["pace"]),
+        number(&object["money"]["pacing"]["multiplier"]),
         number(&object["win_rate"]),
     ]
 }
 
-fn row(cells: &[String; 10]) -> String {
+fn row(cells: &[String; 11]) -> String {
     let padded = cells
         .iter()
         .zip(COLUMNS)

@@ -10,18 +10,20 @@ use super::names::{Names, resolve};
 use super::problem::Report;
 use super::{caps, quantity};
 use crate::store::campaigns::definition::{Campaign, Cap, CapLevel, Flight, Status};
-use crate::units::{Limits, Timestamp};
+use crate::units::{Limits, Spread, Timestamp};
 use std::collections::HashMap;
 
 /// Keys of `defaults`, campaign and line item alike.
 #[rustfmt::skip]
 pub(super) const SHARED_KEYS: &[&str] = &[
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
+    "pacing",
 ];
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
+    "pacing",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];
 
@@ -32,6 +34,8 @@ pub(super) struct References<'a> {
     pub by_id: &'a HashMap<String, usize>,
     pub creatives: &'a Creatives,
     pub exchanges: &'a [&'a str],
+    /// Where nothing is said.
+    pub pacing: Spread,
     pub now: Timestamp,
 }
 
@@ -90,6 +94,10 @@ pub(super) fn read(
         advertiser,
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
         budget: parent.budget,
+        pacing: parent
+            .levels
+            .maybe("pacing", quantity::spread)
+            .unwrap_or(refs.pacing),
         flight: parent.flight,
         line_items,
     })

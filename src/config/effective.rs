@@ -70,6 +70,7 @@ impl Effective<'_> {
             "advertiser_status": status(advertiser.status),
             "status": status(campaign.status),
             "budget": limits(&campaign.budget),
+            "pacing": campaign.pacing.name(),
             "flight": flight(campaign.flight),
             "line_item": line_items,
         }))
@@ -185,6 +186,7 @@ fn line_item(item: &LineItem) -> Value {
         "part_of": item.part_of,
         "status": status(item.status),
         "budget": limits(&item.budget),
+        "pacing": item.pacing.name(),
         "flight": flight(item.flight),
         "bid": bid(&item.bid),
         "max_bid": item.max_bid.map(|cpm| cpm.to_string()),

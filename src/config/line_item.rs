@@ -20,6 +20,7 @@ use crate::units::{Cpm, Limits};
 pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
+    "pacing",
 ];
 pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
 pub(super) const BID_KEYS: &[&str] = &["cpm", "cpc", "cpa", "event"];
@@ -45,6 +46,7 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         part_of: None,
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
         budget: budget(table, parent),
+        pacing: levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing),
         flight: flight(table, parent),
         targeting: targeting::read(&levels.table("targeting", targeting::KEYS), refs.exchanges),
         bid: bid(table, levels, &parent.owner.purse),

@@ -220,6 +220,7 @@ fn read_definitions(
         by_id: &by_id,
         creatives: &creatives,
         exchanges: &exchanges,
+        pacing: server.pacing,
         now,
     };
     let mut ids = campaign::Ids {

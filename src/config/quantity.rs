@@ -3,7 +3,7 @@
 
 use super::document::Node;
 use crate::store::campaigns::definition::{Flight, IpRange};
-use crate::units::{Currency, Timestamp};
+use crate::units::{Currency, Spread, Timestamp};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -307,6 +307,11 @@ fn read_instant(node: &Node<'_>, zone: &TimeZone, days_after_date: i64) -> Optio
 
 fn in_zone(time: civil::DateTime, zone: &TimeZone) -> Option<jiff::Timestamp> {
     zone.to_ambiguous_timestamp(time).compatible().ok()
+}
+
+/// How a budget is spread.
+pub(super) fn spread(node: &Node<'_>) -> Option<Spread> {
+    node.choice(&Spread::ALL.map(|spread| (spread.name(), spread)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::quantity;
 use crate::openrtb::privacy::PrivacyPolicy;
 use crate::pacing::lease::SharedSettings;
 use crate::server::{Limits, Settings};
-use crate::units::Currency;
+use crate::units::{Currency, Spread};
 use jiff::tz::TimeZone;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "currency",
     "time_zone",
     "eid_sources",
+    "pacing",
     "drain_notice",
     "drain_max",
     "limits",
@@ -82,6 +83,8 @@ pub(super) struct Server {
     pub currency: Currency,
     pub time_zone: TimeZone,
     pub eid_sources: Vec<String>,
+    /// Of campaigns that say nothing.
+    pub pacing: Spread,
 }
 
 pub(super) fn read(
@@ -125,6 +128,7 @@ pub(super) fn read(
         currency: table.read("currency", Currency::USD, quantity::currency),
         time_zone: table.read("time_zone", TimeZone::UTC, quantity::time_zone),
         eid_sources: table.list("eid_sources", quantity::domain),
+        pacing: table.read("pacing", Spread::default(), quantity::spread),
     }
 }
 

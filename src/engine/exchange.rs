@@ -4,7 +4,7 @@ use super::audience::showing_time;
 use super::{QpsWindow, Snapshot, Terms};
 use crate::creative::Fit;
 use crate::openrtb::request::{ChannelKind, Imp, Request};
-use crate::pacing::ExchangeHolds;
+use crate::pacing::{ExchangeHolds, ExchangeTraffic};
 use crate::store::campaigns::Advertiser;
 use crate::store::exchange::Exchange;
 use crate::telemetry::Reason;
@@ -19,6 +19,7 @@ pub struct ExchangeTerms {
     pub user_namespace: String,
     pub qps: Arc<QpsWindow>,
     pub holds: Arc<ExchangeHolds>,
+    pub requests: Arc<ExchangeTraffic>,
     /// Base of the URLs that go out with bids, without a slash at its end.
     pub public_url: String,
     /// Our own URLs are https.
@@ -35,6 +36,7 @@ impl ExchangeTerms {
         settings: Exchange,
         qps: Arc<QpsWindow>,
         holds: Arc<ExchangeHolds>,
+        requests: Arc<ExchangeTraffic>,
         public_url: &str,
         advertisers: &[Advertiser],
     ) -> ExchangeTerms {
@@ -62,6 +64,7 @@ impl ExchangeTerms {
             user_namespace,
             qps,
             holds,
+            requests,
             settings,
         }
     }

@@ -75,6 +75,9 @@ pub fn bid(
         Ok(terms) => terms,
         Err(reason) => return Outcome::NoBid(reason),
     };
+    if !request.test {
+        exchange.requests.count();
+    }
     let traffic = snapshot.traffic.check(request, &exchange.settings.traffic);
     scratch.supply = traffic.and(snapshot.supply.check(request, &exchange.settings.supply));
     if let Some(finding) = scratch.supply.refused {

@@ -1,14 +1,14 @@
-//! From value to price: goal × prediction × multipliers, the fixed price of deals, the floor. Integers from here on.
+//! From value to price: goal × prediction × multipliers, the pace of the budget, the fixed price of deals, the floor. Integers from here on.
 
 use super::scratch::{Auction, Candidate};
-use super::{Audience, ExchangeTerms, Scratch, Snapshot, Turn};
+use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn};
 use crate::openrtb::request::Request;
 use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::models::Score;
 use crate::store::profiles::Profile;
 use crate::telemetry::Reason;
-use crate::units::{Cpm, Nanos, Timestamp};
+use crate::units::{Cpm, MixHasher, Nanos, Timestamp};
 
 /// Fills `value` and `price`; a candidate without a price has fallen out.
 ///
@@ -38,10 +38,17 @@ pub(super) fn price(
         let priced = match valued {
             Ok(value) => {
                 candidate.value = value;
-                bid_price(candidate, item).ok_or(Reason::BelowFloor)
+                let pace = Pace::of(
+                    &snapshot.ready[candidate.line_item as usize],
+                    candidate,
+                    turn.seed,
+                );
+                bid_price(candidate, item, &pace)
             }
             // A guaranteed deal is answered without a value too, but never against the house's policy.
-            Err(Reason::Model) if candidate.guaranteed => bid_price(candidate, item).ok_or(Reason::Model),
+            Err(Reason::Model) if candidate.guaranteed => {
+                bid_price(candidate, item, &Pace::FREE).map_err(|_| Reason::Model)
+            }
             Err(reason) => Err(reason),
         };
         match priced {
@@ -89,19 +96,65 @@ fn worth(item: &LineItem, score: Score, multiplier_milli: u32) -> Cpm {
     item.definition.max_bid.map_or(value, |most| value.min(most))
 }
 
-/// Where value becomes price, in the accounting currency; `None` = not worth it.
+/// What the budgets of a line item and its campaign say of one bid.
+struct Pace {
+    /// Of the value, where the price is ours to choose.
+    multiplier: f64,
+    /// Whether the chance is taken, where the price is fixed.
+    takes_chance: bool,
+}
+
+impl Pace {
+    /// Of what is bid whatever the budget's pace.
+    const FREE: Pace = Pace {
+        multiplier: 1.0,
+        takes_chance: true,
+    };
+
+    /// The dice of a line item fall once per request: all its chances in it are taken, or none.
+    fn of(ready: &Ready, candidate: &Candidate, seed: u64) -> Pace {
+        let multiplier = ready.multiplier();
+        if candidate.guaranteed || multiplier >= 1.0 {
+            return Pace::FREE;
+        }
+        let dice = MixHasher::mix(seed, u64::from(candidate.line_item)) >> 11;
+        Pace {
+            multiplier,
+            takes_chance: (dice as f64) < multiplier * (1_u64 << 53) as f64,
+        }
+    }
+}
+
+/// Where value becomes price, in the accounting currency.
 ///
 /// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. First and second
-/// price are bid the same, at value: nothing is shaded, and what is bid through a deal never may be (section 7.3).
-fn bid_price(candidate: &Candidate, item: &LineItem) -> Option<Cpm> {
+/// price are bid the same, at the paced value: nothing is shaded, and what is bid through a deal never may be (section 7.3).
+fn bid_price(candidate: &Candidate, item: &LineItem, pace: &Pace) -> Result<Cpm, Reason> {
     let (value, floor) = (candidate.value, candidate.floor.accounting);
     let fixed = candidate.auction == Auction::Fixed;
     let deliver = candidate.guaranteed || (fixed && item.definition.deliver_deals);
     let worth_it = value > Cpm::ZERO && value >= floor;
     if !worth_it && !deliver {
-        return None;
+        return Err(Reason::BelowFloor);
     }
-    let price = if fixed { floor } else { value.max(floor) };
+    let price = if fixed {
+        if !pace.takes_chance {
+            return Err(Reason::Paced);
+        }
+        floor
+    } else if candidate.guaranteed {
+        value.max(floor)
+    } else {
+        let paced = Cpm((value.0 as f64 * pace.multiplier).round() as i64);
+        if paced < floor {
+            return Err(Reason::Paced);
+        }
+        paced
+    };
     // A guaranteed deal without a floor, for an ad that is worth nothing, has no price to bid.
-    (price > Cpm::ZERO).then_some(price)
+    if price > Cpm::ZERO {
+        Ok(price)
+    } else {
+        Err(Reason::BelowFloor)
+    }
 }

@@ -4,9 +4,9 @@
 use super::{ExchangeTerms, LineItemStats, Live, People};
 use crate::caps::{CapLevel, CapObject, CapRule};
 use crate::creative::{self, Template};
-use crate::pacing::{Account, AccountKind};
+use crate::pacing::{Account, AccountKind, PacePlan};
 use crate::store::campaigns::definition::{self, Ad, Definitions};
-use crate::store::campaigns::{Campaigns, LineItem};
+use crate::store::campaigns::{Campaign, Campaigns, LineItem};
 use crate::store::exchange::Exchange;
 use crate::store::models::{CandidateInput, CandidateRow, Model};
 use crate::store::rates::Rates;
@@ -108,7 +108,15 @@ impl Snapshot {
         let exchanges = parts.exchanges.into_iter().map(|exchange| {
             let qps = live.qps(&exchange.name);
             let holds = live.budgets.hold_times().of(exchange.id);
-            let terms = ExchangeTerms::new(exchange, qps, holds, &parts.public_url, campaigns.advertisers());
+            let requests = live.budgets.traffic().of(exchange.id);
+            let terms = ExchangeTerms::new(
+                exchange,
+                qps,
+                holds,
+                requests,
+                &parts.public_url,
+                campaigns.advertisers(),
+            );
             (terms.settings.name.clone(), terms)
         });
         let exchanges = exchanges.collect();
@@ -181,6 +189,11 @@ impl Ready {
         self.account.has_free(amount, now) && self.campaign_account.has_free(amount, now)
     }
 
+    /// The tighter pace of line item and campaign; see [`Account::multiplier`].
+    pub fn multiplier(&self) -> f64 {
+        self.account.multiplier().min(self.campaign_account.multiplier())
+    }
+
     fn cap_rules(&self) -> impl Iterator<Item = CapRule> + '_ {
         self.caps
             .iter()
@@ -229,6 +242,7 @@ fn ready_all(
                 .budgets
                 .account(campaign.account, name, AccountKind::Campaign, zone, now);
             account.set_limits(campaign.definition.budget, now);
+            account.set_plan(pace_of_campaign(campaigns, campaign));
             account
         })
         .collect();
@@ -239,6 +253,7 @@ fn ready_all(
             .budgets
             .account(item.account, name, AccountKind::LineItem, zone, now);
         account.set_limits(item.definition.budget, now);
+        account.set_plan(pace_of(item));
         ready_one(
             campaigns,
             item,
@@ -249,6 +264,48 @@ fn ready_all(
         )
     };
     campaigns.line_items().iter().map(ready).collect()
+}
+
+fn pace_of(item: &LineItem) -> PacePlan {
+    let targeting = &item.definition.targeting;
+    PacePlan {
+        spread: item.definition.pacing,
+        from: item.definition.flight.from,
+        until: item.definition.flight.until,
+        hours: targeting.hours.0,
+        exchanges: targeting
+            .exchange
+            .include
+            .iter()
+            .map(|name| ObjectId::of(name))
+            .collect(),
+    }
+}
+
+/// Wherever and whenever one of its line items may buy.
+fn pace_of_campaign(campaigns: &Campaigns, campaign: &Campaign) -> PacePlan {
+    let items = campaign
+        .line_items
+        .iter()
+        .map(|&item| &campaigns.line_items()[item as usize]);
+    let plans: Vec<_> = items.filter(|item| item.serving).map(pace_of).collect();
+    let union = |a: [u64; 3], b: [u64; 3]| std::array::from_fn(|word| a[word] | b[word]);
+    let hours = plans
+        .iter()
+        .map(|plan| plan.hours)
+        .reduce(|a, b| Some(union(a?, b?)));
+    let anywhere = plans.iter().any(|plan| plan.exchanges.is_empty());
+    let exchanges = plans
+        .iter()
+        .filter(|_| !anywhere)
+        .flat_map(|plan| plan.exchanges.clone());
+    PacePlan {
+        spread: campaign.definition.pacing,
+        from: campaign.definition.flight.from,
+        until: campaign.definition.flight.until,
+        hours: hours.flatten(),
+        exchanges: exchanges.collect(),
+    }
 }
 
 fn ready_one(

@@ -4,6 +4,7 @@
 use super::calendar::{Span, Unit};
 use super::kernel::{Column, Counter, Reading, UNLIMITED};
 use super::lease::Demand;
+use super::pace::{Pace, PacePlan, PaceView, Sight, Traffic};
 use crate::units::{AccountId, Limits, Nanos, Timestamp};
 use arc_swap::{ArcSwap, Guard};
 use jiff::tz::TimeZone;
@@ -35,6 +36,7 @@ pub struct Account {
     frame: ArcSwap<Frame>,
     pub(super) lifetime: Arc<Period>,
     control: Mutex<Control>,
+    pub(super) pace: Pace,
 }
 
 /// What the control thread knows and workers do not need.
@@ -143,6 +145,7 @@ impl Account {
             frame: ArcSwap::from_pointee(frame),
             lifetime,
             control: Mutex::new(control),
+            pace: Pace::default(),
         }
     }
 
@@ -164,6 +167,38 @@ impl Account {
             .iter()
             .for_each(|day| day.counter.set_limit(control.limit(Scope::Day)));
         self.lifetime.counter.set_limit(control.limit(Scope::Lifetime));
+    }
+
+    /// How its money is to be spread. Until then, and for [`Spread::AsFastAsPossible`](crate::units::Spread), it is not paced.
+    pub fn set_plan(&self, plan: PacePlan) {
+        self.pace.set_plan(plan);
+    }
+
+    /// What the value of a bid is multiplied by, or, where the price is fixed, the share of chances that are taken: above 0, at
+    /// most 1.
+    pub fn multiplier(&self) -> f64 {
+        self.pace.multiplier()
+    }
+
+    pub fn pace_view(&self, now: Timestamp) -> PaceView {
+        self.pace.view(&self.view(now), now)
+    }
+
+    /// Moves the multiplier on. For one control thread.
+    pub(super) fn steer(&self, traffic: &Traffic, now: Timestamp) {
+        let view = self.view(now);
+        let (limits, zone) = {
+            let control = self.control();
+            (control.limits.unwrap_or_default(), control.zone.clone())
+        };
+        let sight = Sight {
+            view,
+            limits,
+            zone: &zone,
+            now,
+            traffic,
+        };
+        self.pace.step(&sight);
     }
 
     /// A cheap look before work is put into a bid: false where a reservation of `amount` would be refused now.

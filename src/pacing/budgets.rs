@@ -5,9 +5,11 @@ use super::account::{Account, AccountKind, AccountView, Control, Period, Scope};
 use super::hold_times::HoldTimes;
 use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken};
 use super::lease::Leasing;
+use super::pace::{STEP_MS, Traffic};
 use crate::units::{AccountId, BidId, Nanos, Timestamp};
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A line item and its campaign, and room for two budgets that several campaigns share.
@@ -19,6 +21,10 @@ pub struct Budgets {
     pub(super) holds: Holds,
     pub(super) leasing: Leasing,
     hold_times: HoldTimes,
+    traffic: Traffic,
+    /// Of the last tick, milliseconds since 1970; 0 = none yet.
+    now: AtomicI64,
+    steered_at: AtomicI64,
 }
 
 #[derive(Default)]
@@ -79,12 +85,20 @@ impl Budgets {
             holds: Holds::new(holds_max),
             leasing,
             hold_times: HoldTimes::default(),
+            traffic: Traffic::default(),
+            now: AtomicI64::new(0),
+            steered_at: AtomicI64::new(0),
         }
     }
 
     /// How long wins take to become known.
     pub fn hold_times(&self) -> &HoldTimes {
         &self.hold_times
+    }
+
+    /// How many requests come when.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The account `id`, made on first sight without limits (see [`Account::set_limits`]). Of one that exists only the name,
@@ -160,7 +174,27 @@ impl Budgets {
 
     /// A win is known: the hold now ends at `until`. False where there is no hold (any more).
     pub fn win(&self, bid: BidId, until: Timestamp) -> bool {
-        self.holds.move_end(bid, until)
+        let first = self.holds.win(bid, until);
+        if let Some(hold) = first.filter(|hold| !hold.won) {
+            self.count_win(&hold);
+        }
+        first.is_some()
+    }
+
+    /// Tells the pace of a first event of a win.
+    pub(super) fn count_win(&self, hold: &Hold) {
+        if let Some(delay_ms) = self.since(hold.at) {
+            self.each_of(&hold.accounts, |account| {
+                account.pace.totals.won(hold.amount.0, delay_ms)
+            });
+        }
+    }
+
+    /// Milliseconds from `at` to the last tick; `None` before the first one.
+    pub(super) fn since(&self, at: Timestamp) -> Option<i64> {
+        // Relaxed: a number on its own.
+        let now = self.now.load(Ordering::Relaxed);
+        (now > 0).then(|| (now - at.0).max(0))
     }
 
     /// A loss is known: the held amount is free again. `None` where there is no hold (any more).
@@ -181,10 +215,14 @@ impl Budgets {
 
     /// Rolls hours and days, carries debt over, and frees holds that ended at or before `now` (a bounded number: of N holds
     /// all within N / 65,536 + 1 calls). For one control thread, about ten times a second.
+    /// About once a second it steers the pace of every account, too.
     pub fn tick(&self, now: Timestamp) -> Expired {
-        for account in self.all_accounts() {
+        self.now.store(now.0, Ordering::Relaxed);
+        let accounts = self.all_accounts();
+        for account in &accounts {
             account.tick(now);
         }
+        self.steer(&accounts, now);
         self.end_quarantine(now);
         let mut expired = Expired::default();
         self.holds.sweep(now, |_, hold| {
@@ -193,6 +231,18 @@ impl Budgets {
             expired.amount += hold.amount;
         });
         expired
+    }
+
+    fn steer(&self, accounts: &[Arc<Account>], now: Timestamp) {
+        let passed = now.0 - self.steered_at.load(Ordering::Relaxed);
+        if (0..STEP_MS).contains(&passed) {
+            return;
+        }
+        self.steered_at.store(now.0, Ordering::Relaxed);
+        self.traffic.tick(now);
+        for account in accounts {
+            account.steer(&self.traffic, now);
+        }
     }
 
     /// All accounts in the order of their making, with the hour and day around `now`.
@@ -269,9 +319,13 @@ impl Reservation<'_> {
             amount: self.amount,
             at: self.at,
             until,
+            won: false,
         };
         match self.budgets.holds.insert(bid, hold) {
             Ok(()) => {
+                for account in self.accounts.iter().flatten() {
+                    account.pace.totals.bid(self.amount.0);
+                }
                 // The hold owns the money now.
                 self.accounts = [None; ACCOUNTS_PER_BID_MAX];
                 Ok(())

@@ -3,17 +3,22 @@
 //!
 //! ```text
 //! magic u64 | version u32 | accounts u32 × (id u64, kind u8, name, zone, limits 3 × i64 (−1 = none, then u8 known),
-//!                                           lifetime columns, hours 3 × period, days 3 × period)
+//!                                           lifetime columns, hours 3 × period, days 3 × period, pace)
 //!           | holds u32 × (bid u128, account ids 4 × u64 (0 = none), amount i64, at i64, until i64)
+//!           | traffic: see `pace/traffic.rs`
+//! pace      paced u8 | log price, share won, share charged, delay of wins, delay of bills: f64 each
 //! columns   spent i64 | late i64 | carried i64 | debt i64
 //! period    from i64 | until i64 | limit i64 | carried out i64 | columns
 //! ```
+//!
+//! Version 1 has neither pace nor traffic.
 
 use super::account::{Account, AccountKind, Period, Row};
 use super::budgets::{ACCOUNTS_PER_BID_MAX, Budgets};
 use super::calendar::Span;
 use super::holds::{Hold, NO_ACCOUNT};
 use super::kernel::{Column, Saved};
+use super::pace::{SavedPace, Shares};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::units::{AccountId, BidId, Limits, Nanos, Timestamp};
 use jiff::tz::TimeZone;
@@ -21,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDBU");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// id 8 + kind 1 + two empty texts 8 + limits 25 + lifetime 32 + six periods of 64.
 const ACCOUNT_BYTES_MIN: usize = 8 + 1 + 8 + 25 + 32 + 6 * 64;
 const HOLD_BYTES: usize = 16 + 8 * ACCOUNTS_PER_BID_MAX + 24;
@@ -74,6 +79,7 @@ impl Budgets {
         for (bid, hold) in &holds {
             write_hold(&mut out, *bid, hold, &accounts);
         }
+        self.traffic().checkpoint(&mut out);
         out.finish()
     }
 
@@ -90,7 +96,8 @@ impl Budgets {
         if fields.u64()? != MAGIC {
             return Err(fields.bad("is not a checkpoint of budgets"));
         }
-        if fields.u32()? != VERSION {
+        let version = fields.u32()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(fields.bad("has a version that is not known to this program"));
         }
         let mut restored = Restored {
@@ -98,7 +105,7 @@ impl Budgets {
             ..Restored::default()
         };
         for _ in 0..restored.accounts {
-            self.read_account(&mut fields, now)?;
+            self.read_account(&mut fields, version, now)?;
         }
         for _ in 0..fields.count(HOLD_BYTES)? {
             match self.read_hold(&mut fields)? {
@@ -106,11 +113,19 @@ impl Budgets {
                 false => restored.holds_dropped += 1,
             }
         }
+        if version > 1 {
+            self.traffic().restore(&mut fields)?;
+        }
         fields.finish()?;
         Ok(restored)
     }
 
-    fn read_account(&self, fields: &mut FieldReader<'_>, now: Timestamp) -> Result<(), BadFields> {
+    fn read_account(
+        &self,
+        fields: &mut FieldReader<'_>,
+        version: u32,
+        now: Timestamp,
+    ) -> Result<(), BadFields> {
         let id = AccountId(fields.u64()?);
         let kind = match fields.u8()? {
             0 => AccountKind::Campaign,
@@ -131,6 +146,9 @@ impl Budgets {
             for _ in 0..row.len() {
                 restore_period(row, &read_period(fields)?, now);
             }
+        }
+        if version > 1 {
+            account.pace.restore(&read_pace(fields)?);
         }
         Ok(())
     }
@@ -154,6 +172,7 @@ impl Budgets {
             amount,
             at: Timestamp(fields.i64()?),
             until: Timestamp(fields.i64()?),
+            won: false,
         };
         let taken = self.holds.insert(bid, hold).is_ok();
         if taken {
@@ -180,6 +199,44 @@ fn write_account(out: &mut FieldWriter, account: &Account) {
     for period in frame.hours.iter().chain(&frame.days) {
         write_period(out, period);
     }
+    write_pace(out, &account.pace.save());
+}
+
+fn write_pace(out: &mut FieldWriter, saved: &SavedPace) {
+    let Shares {
+        won,
+        charged,
+        win_delay_s,
+        bill_delay_s,
+    } = saved.shares;
+    out.u8(saved.log_price.is_some().into());
+    for number in [
+        saved.log_price.unwrap_or(0.0),
+        won,
+        charged,
+        win_delay_s,
+        bill_delay_s,
+    ] {
+        out.f64(number);
+    }
+}
+
+fn read_pace(fields: &mut FieldReader<'_>) -> Result<SavedPace, BadFields> {
+    let is_paced = fields.u8()? != 0;
+    let mut number = || match fields.f64()? {
+        number if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(fields.bad("is not a pace")),
+    };
+    let log_price = number()?;
+    Ok(SavedPace {
+        log_price: is_paced.then_some(log_price),
+        shares: Shares {
+            won: number()?,
+            charged: number()?,
+            win_delay_s: number()?,
+            bill_delay_s: number()?,
+        },
+    })
 }
 
 fn write_limits(out: &mut FieldWriter, limits: Option<Limits>) {

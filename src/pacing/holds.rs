@@ -26,6 +26,8 @@ pub struct Hold {
     /// When the bid was made: decides hour and day.
     pub at: Timestamp,
     pub until: Timestamp,
+    /// Its win is known. Not kept over a restart: only the pace asks.
+    pub won: bool,
 }
 
 type Map = HashMap<BidId, Hold, BuildHasherDefault<MixHasher>>;
@@ -100,12 +102,13 @@ impl Holds {
         lock(self.shard(bid)).contains_key(&bid)
     }
 
-    /// Moves the end of a hold; false where there is none.
-    pub fn move_end(&self, bid: BidId, until: Timestamp) -> bool {
-        lock(self.shard(bid))
-            .get_mut(&bid)
-            .map(|hold| hold.until = until)
-            .is_some()
+    /// Its bid has won: moves the end of a hold. Returns it as it was; `None` where there is none.
+    pub fn win(&self, bid: BidId, until: Timestamp) -> Option<Hold> {
+        let mut map = lock(self.shard(bid));
+        let hold = map.get_mut(&bid)?;
+        let before = *hold;
+        (hold.until, hold.won) = (until, true);
+        Some(before)
     }
 
     pub fn open(&self) -> usize {

@@ -30,6 +30,7 @@ mod hold_times;
 mod holds;
 pub mod kernel;
 pub mod lease;
+mod pace;
 mod settle;
 
 /// The atomics under the kernel. The loom package puts its own in this place.
@@ -43,4 +44,5 @@ pub use calendar::Span;
 pub use checkpoint::{RestoreError, Restored};
 pub use hold_times::{ExchangeHolds, HoldTime, HoldTimes};
 pub use lease::Leases;
+pub use pace::{DayPlan, ExchangeTraffic, PacePlan, PaceView, SLOT_MS, Traffic};
 pub use settle::{Booking, Settled};

@@ -78,6 +78,7 @@ impl Budgets {
             amount: booking.reserved,
             at: booking.bid_at,
             until,
+            won: false,
         };
         let accounts: Vec<_> = self.named(booking).collect();
         for (place, account) in hold.accounts.iter_mut().zip(&accounts) {
@@ -95,6 +96,10 @@ impl Budgets {
         let on_time = price.min(hold.amount);
         let late = price - on_time;
         let mut debt = 0;
+        if !hold.won {
+            self.count_win(hold);
+        }
+        let delay_ms = self.since(hold.at);
         self.each_of(&hold.accounts, |account| {
             account.at(hold.at, |counter| {
                 counter.settle(hold.amount.0, on_time.0);
@@ -102,6 +107,9 @@ impl Budgets {
                     debt = debt.max(counter.charge(late.0, Column::Late));
                 }
             });
+            if let Some(delay_ms) = delay_ms {
+                account.pace.totals.billed(hold.amount.0, price.0, delay_ms);
+            }
         });
         Settled {
             on_time,

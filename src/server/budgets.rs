@@ -6,7 +6,7 @@ use crate::engine::{LineItemStats, Snapshot};
 use crate::events::booking::Flags;
 use crate::openrtb::loss;
 use crate::pacing::{Account, PeriodView};
-use crate::units::{Nanos, Timestamp};
+use crate::units::{Nanos, Spread, Timestamp};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -154,6 +154,7 @@ fn account_money(account: &Account, day_gone: f64, now: Timestamp) -> Value {
         "leased": view.lease_free().map(|free| free.to_string()),
         "quarantined": view.quarantined().to_string(),
         "pace": pace(&view.day, day_gone),
+        "pacing": pacing(account, now),
     })
 }
 
@@ -168,6 +169,23 @@ fn period(view: &PeriodView) -> Value {
         "late": amount(view.late),
         "debt": amount(view.debt),
         "free": view.limit.map(|_| amount(view.free)),
+    })
+}
+
+/// How the money is spread, and what that does to bids now: values are multiplied by `multiplier`. `planned` is the share of the
+/// day's money that is meant to be gone by now; it is absent where nothing is paced.
+fn pacing(account: &Account, now: Timestamp) -> Value {
+    let pace = account.pace_view(now);
+    if pace.spread == Spread::AsFastAsPossible {
+        return json!({"spread": pace.spread.name(), "multiplier": 1.0});
+    }
+    json!({
+        "spread": pace.spread.name(),
+        "multiplier": pace.multiplier,
+        "planned": pace.planned,
+        "in_flight": pace.in_flight.to_string(),
+        "a_second": pace.rate.to_string(),
+        "won_share": pace.won_share,
     })
 }
 

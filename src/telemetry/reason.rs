@@ -58,6 +58,8 @@ pub enum Reason {
     Model,
     Policy,
     BelowFloor,
+    /// Held back, or bid down below the floor, so that its budget lasts.
+    Paced,
     LostInternally,
     /// A road-block that cannot take every imp of the request.
     RoadBlock,
@@ -66,7 +68,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 46] = [
+    pub const ALL: [Reason; 47] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -110,6 +112,7 @@ impl Reason {
         Reason::Model,
         Reason::Policy,
         Reason::BelowFloor,
+        Reason::Paced,
         Reason::LostInternally,
         Reason::RoadBlock,
         Reason::HoldsFull,
@@ -161,6 +164,7 @@ impl Reason {
             Reason::Model => "model",
             Reason::Policy => "policy",
             Reason::BelowFloor => "below_floor",
+            Reason::Paced => "paced",
             Reason::LostInternally => "lost_internally",
             Reason::RoadBlock => "road_block",
             Reason::HoldsFull => "holds_full",

@@ -104,6 +104,39 @@ pub struct Limits {
     pub lifetime: Option<Nanos>,
 }
 
+/// How a budget is spread over its period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spread {
+    /// The same every minute.
+    #[default]
+    Even,
+    /// Falling evenly from twice the mean to nothing.
+    FrontLoaded,
+    /// In proportion to the requests that are expected.
+    Traffic,
+    /// Whatever comes, until the money is gone.
+    AsFastAsPossible,
+}
+
+impl Spread {
+    pub const ALL: [Spread; 4] = [
+        Spread::Even,
+        Spread::FrontLoaded,
+        Spread::Traffic,
+        Spread::AsFastAsPossible,
+    ];
+
+    /// As files and pages name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Spread::Even => "even",
+            Spread::FrontLoaded => "front_loaded",
+            Spread::Traffic => "traffic",
+            Spread::AsFastAsPossible => "asap",
+        }
+    }
+}
+
 /// A price per thousand impressions, in micros of a currency that stands beside it
 /// (the accounting currency unless said otherwise).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

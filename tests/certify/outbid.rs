@@ -15,6 +15,7 @@ admin = "127.0.0.1:0"
 public_url = "http://bid.example"
 time_zone = "America/New_York"
 eid_sources = ["id.example"]
+pacing = "asap"
 
 [limits]
 decision_budget = "1s"

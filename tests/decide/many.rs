@@ -15,7 +15,7 @@ use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, 
 use outbid::store::rates::{Rate, Rates};
 use outbid::store::supply::SupplyPolicy;
 use outbid::store::traffic::TrafficPolicy;
-use outbid::units::{Cpm, Currency, Limits, Nanos, ObjectId, Timestamp, UserKey, UserKeySecret};
+use outbid::units::{Cpm, Currency, Limits, Nanos, ObjectId, Spread, Timestamp, UserKey, UserKeySecret};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -224,6 +224,7 @@ fn definitions(line_items: usize, daily: Nanos, dice: &mut Dice) -> Definitions 
             name: String::new(),
             advertiser,
             status: Status::Active,
+            pacing: Spread::AsFastAsPossible,
             budget: Limits {
                 daily: Some(daily),
                 ..Limits::default()
@@ -282,6 +283,7 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         id: format!("line-item-{number}"),
         part_of: None,
         status: Status::Active,
+        pacing: Spread::AsFastAsPossible,
         budget: Limits::default(),
         flight: Flight::default(),
         targeting: targeting(dice),

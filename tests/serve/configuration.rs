@@ -83,6 +83,7 @@ public_url = "{PUBLIC_URL}"
 workers = 2
 data = {data:?}
 time_zone = "UTC"
+pacing = "asap"
 drain_notice = "{drain_notice}"
 drain_max = "5s"
 

@@ -1,7 +1,7 @@
 //! Definitions for tests: one advertiser, its campaigns and creatives, nothing constrained unless a test says so.
 
 use outbid::store::campaigns::definition::*;
-use outbid::units::{Cpm, Limits};
+use outbid::units::{Cpm, Limits, Spread};
 
 pub fn one_line_item() -> Definitions {
     Definitions {
@@ -31,6 +31,7 @@ pub fn campaign(id: &str, advertiser: usize, line_items: Vec<LineItem>) -> Campa
         advertiser,
         status: Status::Active,
         budget: Limits::default(),
+        pacing: Spread::AsFastAsPossible,
         flight: Flight::default(),
         line_items,
     }
@@ -41,6 +42,7 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         id: id.into(),
         status: Status::Active,
         budget: Limits::default(),
+        pacing: Spread::AsFastAsPossible,
         flight: Flight::default(),
         targeting: Targeting::default(),
         bid: BidStrategy::Cpm(Cpm(1_000_000)),

@@ -1,7 +1,7 @@
 //! What people configure, after inheritance, before it is compiled: plain values, ids as strings.
 
 use crate::store::campaigns::expression::Expression;
-use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Timestamp};
+use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Spread, Timestamp};
 use std::net::IpAddr;
 
 /// Everything that [`Campaigns::compile`](super::Campaigns::compile) turns into an index.
@@ -43,6 +43,7 @@ pub struct Campaign {
     pub advertiser: usize,
     pub status: Status,
     pub budget: Limits,
+    pub pacing: Spread,
     pub flight: Flight,
     pub line_items: Vec<LineItem>,
 }
@@ -81,6 +82,7 @@ pub struct LineItem {
     pub part_of: Option<String>,
     pub status: Status,
     pub budget: Limits,
+    pub pacing: Spread,
     pub flight: Flight,
     pub targeting: Targeting,
     pub bid: BidStrategy,

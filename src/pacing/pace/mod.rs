@@ -1,0 +1,323 @@
+//! Pacing: money spread over its period. Each account with a plan has a multiplier that the bid path reads, and that the control
+//! thread moves about once a second, so that what is spent follows the plan.
+//!
+//! ```text
+//! totals (bid, won, billed) ─► flow: rate of spend, money in flight ─┐
+//! limits, lifetime by days of the flight ──────────────────────────┼─► goals ─► pacer ─► multiplier
+//! spread × hours × traffic ─► plan of the day ──────────────────────┘
+//! ```
+
+mod flow;
+mod pacer;
+mod plan;
+mod traffic;
+
+pub use plan::{DayPlan, PacePlan, SLOT_MS};
+pub use traffic::{ExchangeTraffic, Traffic};
+
+pub(super) use flow::{Shares, Totals};
+
+use super::account::{AccountView, PeriodView};
+use super::calendar::{Span, Unit};
+use crate::units::{Limits, Nanos, Spread, Timestamp};
+use flow::Flow;
+use jiff::tz::TimeZone;
+use pacer::{Goal, HORIZON_S, Pacer, SLOW_START};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A step is made this often: long enough for something to have happened, short against the horizon.
+pub const STEP_MS: i64 = 1_000;
+/// A plan of a day is made anew this often, as more is learnt of traffic.
+const PLANNED_EVERY_MS: i64 = Timestamp::MS_PER_HOUR;
+/// Of a limit, what has to be bid until observed shares of it are believed.
+const BELIEVED_AFTER: f64 = 0.0005;
+/// Time constant of the rate at which other nodes spend: they are seen lease by lease.
+const OTHERS_S: f64 = 60.0;
+/// A plan ends early by how far money in flight is above this many seconds of spend, as what is on hold at the end of a period
+/// can no longer be bid. Up to here that costs less than half a percent of a day.
+const IN_FLIGHT_S: f64 = 600.0;
+/// And by at most this part of the period.
+const EARLY_MAX: f64 = 0.05;
+
+/// Of one account.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    pub totals: Totals,
+    pacer: Pacer,
+    state: Mutex<State>,
+}
+
+/// The control thread's own.
+#[derive(Debug)]
+struct State {
+    plan: PacePlan,
+    /// Of an earlier process, for when the account has a plan.
+    restored: Option<f64>,
+    day: Option<Day>,
+    flow: Flow,
+    stepped_at: Option<Timestamp>,
+    /// By scope: what other nodes have used, and how fast it grows.
+    others: [Others; 3],
+}
+
+#[derive(Debug)]
+struct Day {
+    plan: DayPlan,
+    made_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Others {
+    used: f64,
+    rate: f64,
+}
+
+/// What an account's pace is, for pages and tests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PaceView {
+    pub spread: Spread,
+    /// 0..=1.
+    pub multiplier: f64,
+    /// The share of the day's money that is meant to be gone by now; `None` before the first step.
+    pub planned: Option<f64>,
+    /// What open bids are expected to cost.
+    pub in_flight: Nanos,
+    /// Expected spend a second.
+    pub rate: Nanos,
+    /// Of the money that is bid, what wins.
+    pub won_share: f64,
+}
+
+/// What survives a restart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct SavedPace {
+    /// `None` where it was not paced.
+    pub log_price: Option<f64>,
+    pub shares: Shares,
+}
+
+/// What a step is made on.
+pub(super) struct Sight<'a> {
+    pub view: AccountView,
+    pub limits: Limits,
+    pub zone: &'a TimeZone,
+    pub now: Timestamp,
+    pub traffic: &'a Traffic,
+}
+
+impl Pace {
+    pub fn multiplier(&self) -> f64 {
+        self.pacer.multiplier()
+    }
+
+    /// A new plan begins slowly, or where an earlier process was; one that is changed goes on from where it is.
+    pub fn set_plan(&self, plan: PacePlan) {
+        let mut state = self.state();
+        if state.plan == plan {
+            return;
+        }
+        if plan.spread == Spread::AsFastAsPossible {
+            self.pacer.set(0.0);
+        } else if state.plan.spread == Spread::AsFastAsPossible {
+            self.pacer.set(state.restored.take().unwrap_or(SLOW_START));
+        }
+        (state.plan, state.day) = (plan, None);
+    }
+
+    pub fn step(&self, sight: &Sight<'_>) {
+        let state = &mut *self.state();
+        if state.plan.spread == Spread::AsFastAsPossible {
+            return;
+        }
+        let before = state.stepped_at.replace(sight.now);
+        let Some(seconds) = before.map(|before| sight.now.since(before) as f64 / 1000.0) else {
+            return;
+        };
+        // A clock that was set back, or a process that stood still: a step is made on what the next seconds bring.
+        if seconds > 0.0 {
+            let seconds = seconds.min(60.0);
+            let goals = state.goals(&self.totals, sight, seconds);
+            self.pacer.steer(goals.into_iter().flatten(), seconds);
+        }
+    }
+
+    pub fn view(&self, view: &AccountView, now: Timestamp) -> PaceView {
+        let state = self.state();
+        let reserved = view.lifetime.reserved.0 as f64;
+        PaceView {
+            spread: state.plan.spread,
+            multiplier: self.multiplier(),
+            planned: state.day.as_ref().map(|day| day.plan.share(now)),
+            in_flight: Nanos(state.flow.in_flight(reserved) as i64),
+            rate: Nanos(state.flow.rate() as i64),
+            won_share: state.flow.shares.won,
+        }
+    }
+
+    pub fn save(&self) -> SavedPace {
+        let state = self.state();
+        let is_paced = state.plan.spread != Spread::AsFastAsPossible;
+        SavedPace {
+            log_price: is_paced.then(|| self.pacer.log_price()).or(state.restored),
+            shares: state.flow.shares,
+        }
+    }
+
+    /// Before or after the plan is set.
+    pub fn restore(&self, saved: &SavedPace) {
+        let mut state = self.state();
+        state.flow = Flow::new(saved.shares);
+        match saved.log_price {
+            Some(log_price) if state.plan.spread != Spread::AsFastAsPossible => self.pacer.set(log_price),
+            log_price => state.restored = log_price,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            plan: PacePlan::default(),
+            restored: None,
+            day: None,
+            flow: Flow::new(Shares::UNKNOWN),
+            stepped_at: None,
+            others: [Others::default(); 3],
+        }
+    }
+}
+
+impl State {
+    /// By hour, by day, and of a lifetime the part that is meant for this day.
+    fn goals(&mut self, totals: &Totals, sight: &Sight<'_>, seconds: f64) -> [Option<Goal>; 3] {
+        let Sight {
+            view, limits, now, ..
+        } = sight;
+        let each = [limits.hourly, limits.daily, limits.lifetime];
+        let least = each.into_iter().flatten().min();
+        self.flow
+            .step(totals, seconds, least.map_or(0.0, as_f64) * BELIEVED_AFTER);
+        for (others, (period, limit)) in self.others.iter_mut().zip(view.periods().into_iter().zip(each)) {
+            others.follow(period, limit, seconds);
+        }
+        self.plan_day(sight);
+        let Some(day) = &self.day else { return [None; 3] };
+        let horizon = Horizon::new(*now, &self.flow, as_f64(view.lifetime.reserved));
+        let [others_hour, others_day, others_ever] = self.others;
+
+        let hour = Span::around(Unit::Hour, sight.zone, *now);
+        let in_hour = |at: Timestamp| at.since(hour.from) as f64 / hour.until.since(hour.from) as f64;
+        let in_day = |at: Timestamp| day.plan.share(at);
+        let of_hour = |limit| horizon.goal(as_f64(limit), used(&view.hour), others_hour, hour, &in_hour);
+        let of_day = |limit| horizon.goal(limit, used(&view.day), others_day, day.plan.span, &in_day);
+
+        // What others spend today is seen where the day has a limit; else it counts as spent before.
+        let left_at_start = |limit: Nanos| {
+            let others_before = (others_ever.used - others_day.used).max(0.0);
+            (as_f64(limit) - (used(&view.lifetime) - used(&view.day)) - others_before).max(0.0)
+        };
+        let share = self.plan.share_of_day(day.plan.span);
+        let of_today = limits
+            .lifetime
+            .zip(share)
+            .map(|(limit, share)| left_at_start(limit) * share);
+        [
+            limits.hourly.map(of_hour),
+            limits.daily.map(as_f64).map(of_day),
+            of_today.map(of_day),
+        ]
+    }
+
+    fn plan_day(&mut self, sight: &Sight<'_>) {
+        let Sight {
+            now, zone, traffic, ..
+        } = sight;
+        let is_good = |day: &Day| day.plan.span.contains(*now) && now.since(day.made_at) < PLANNED_EVERY_MS;
+        if self.day.as_ref().is_some_and(is_good) {
+            return;
+        }
+        let span = Span::around(Unit::Day, zone, *now);
+        let expected = |at| traffic.expected(&self.plan.exchanges, at);
+        self.day = Some(Day {
+            plan: DayPlan::new(&self.plan, zone, span, expected),
+            made_at: *now,
+        });
+    }
+}
+
+/// What all goals of one step have in common.
+struct Horizon {
+    now: Timestamp,
+    in_flight: f64,
+    rate: f64,
+    /// Reserved money, in seconds of spend.
+    held_s: f64,
+}
+
+impl Horizon {
+    fn new(now: Timestamp, flow: &Flow, reserved: f64) -> Horizon {
+        let rate = flow.rate();
+        Horizon {
+            now,
+            in_flight: flow.in_flight(reserved),
+            rate,
+            held_s: if rate > 0.0 { reserved / rate } else { 0.0 },
+        }
+    }
+
+    /// `used` by this node, of the limit over `span`; `share` is the plan.
+    fn goal(
+        &self,
+        limit: f64,
+        used: f64,
+        others: Others,
+        span: Span,
+        share: &dyn Fn(Timestamp) -> f64,
+    ) -> Goal {
+        let length_s = span.until.since(span.from) as f64 / 1000.0;
+        let gone_s = self.now.since(span.from) as f64 / 1000.0;
+        let early_s = (self.held_s - IN_FLIGHT_S).clamp(0.0, EARLY_MAX * length_s);
+        // The plan is run through somewhat faster, to end early.
+        let faster = length_s / (length_s - early_s);
+        let planned_at = |gone_s: f64| {
+            let at = Timestamp(span.from.0 + (gone_s * faster * 1000.0) as i64);
+            share(at.min(span.until))
+        };
+        let ahead_s = HORIZON_S.min(length_s - gone_s).max(1.0);
+        Goal {
+            limit,
+            used: used + self.in_flight + others.used,
+            rate: self.rate + others.rate,
+            planned: planned_at(gone_s),
+            planned_ahead: planned_at(gone_s + ahead_s),
+            ahead_s,
+            length_s,
+        }
+    }
+}
+
+impl Others {
+    /// What others leave of a limit is what this node's counter says it is.
+    fn follow(&mut self, period: &PeriodView, limit: Option<Nanos>, seconds: f64) {
+        let (Some(whole), Some(left)) = (limit, period.limit) else {
+            return *self = Others::default();
+        };
+        let used = (whole - left).0.max(0) as f64;
+        let grown = (used - self.used).max(0.0) / seconds;
+        self.rate += (grown - self.rate) * (1.0 - (-seconds / OTHERS_S).exp());
+        self.used = used;
+    }
+}
+
+/// Booked on this node, or set aside for what may still be.
+fn used(period: &PeriodView) -> f64 {
+    as_f64(period.spent + period.late + period.carried + period.quarantined)
+}
+
+fn as_f64(nanos: Nanos) -> f64 {
+    nanos.0 as f64
+}
