@@ -16,6 +16,7 @@ pub mod config;
 
 pub mod certify;
 pub mod lab;
+pub mod reconcile;
 pub mod server;
 
 pub mod engine;

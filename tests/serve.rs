@@ -38,6 +38,8 @@ mod opt_out;
 mod privacy;
 #[path = "serve/protobuf.rs"]
 mod protobuf;
+#[path = "serve/reconcile.rs"]
+mod reconcile;
 #[path = "serve/reload.rs"]
 mod reload;
 #[path = "serve/restart.rs"]

@@ -10,6 +10,7 @@ mod explain;
 mod model;
 mod nodes;
 mod privacy;
+mod reconcile;
 mod replay;
 mod requests;
 mod serve;
@@ -98,6 +99,24 @@ enum Command {
         after_help = "Example: outbid requests recorded.ndjson --url http://127.0.0.1:8080/openrtb2/demo"
     )]
     Requests(requests::RequestsArguments),
+    /// Compare one day of one exchange in our books with what the exchange says it was.
+    ///
+    /// Reads the journal of the books, also while a bidder is running, and changes nothing. Without --invoice: what was won,
+    /// billed and remarkable. An invoice by bid (columns bid, and price per thousand or amount) is matched one by one by our bid
+    /// id, `bid.id` on the wire; a summary (amount, impressions, and any of deal, seat, campaign, creative, hour) sum by sum.
+    /// Rounding to the invoice's decimals is no difference of a row.
+    ///
+    /// The bidder never removes segments of the journal: any day since the first one can be asked for. Seats are those
+    /// that the configuration gives advertisers now. How much of what came late became debt depends on the limits of that
+    /// moment, and only the budgets know it.
+    ///
+    /// Exit codes: 0 the two agree, or there is no invoice; 1 they differ by more than --tolerance; 2 they cannot be compared.
+    #[command(
+        after_help = "Example: outbid reconcile --exchange demo --day 2026-11-20 --invoice november.csv --zone America/New_York\n\n\
+                      More: outbid reconcile --exchange demo --day 2026-11-20 --split line-item --split deal\n      \
+                      outbid reconcile --exchange demo --day 2026-11-20 --invoice paid.csv --columns 'bid=DSP Ref,price=Paid CPM' --json"
+    )]
+    Reconcile(Box<reconcile::ReconcileArguments>),
     /// Work with models: the ads they see, training rows, promotion.
     #[command(subcommand, after_help = "Example: outbid model check models/registry/ctr/1")]
     Model(ModelCommand),
@@ -379,6 +398,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Rows(arguments)) => model::rows(&arguments),
         Command::Model(ModelCommand::Check(arguments)) => model::check(&arguments),
         Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
+        Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Replay(command) => replay::run(&command),
     }
 }

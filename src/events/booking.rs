@@ -70,8 +70,10 @@ impl Flags {
 
     /// The bid belongs to a node that was declared dead: its lease is charged in full already.
     pub const OF_DEAD: Flags = Flags(2048);
+    /// No money was held where it should be: this node knows of no such bid. Booked all the same, late, and an alarm.
+    pub const UNMATCHED: Flags = Flags(4096);
 
-    pub const NAMES: [(Flags, &'static str); 12] = [
+    pub const NAMES: [(Flags, &'static str); 13] = [
         (Flags::DUPLICATE, "duplicate"),
         (Flags::TEST, "test"),
         (Flags::AUDIT, "audit"),
@@ -84,6 +86,7 @@ impl Flags {
         (Flags::UNKNOWN_ORDER, "unknown_order"),
         (Flags::MULTIPLIED, "multiplied"),
         (Flags::OF_DEAD, "of_dead"),
+        (Flags::UNMATCHED, "unmatched"),
     ];
 
     /// Whether all of `other` is set.

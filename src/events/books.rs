@@ -18,6 +18,7 @@
 //! | so late that the bid may be forgotten | recorded, not booked |
 //! | any of these, of a user who opted out since the bid | the same for the money; recorded and counted for nobody |
 //! | about a bid of a node that was declared dead | recorded, not booked: its lease is charged in full |
+//! | about a bid that this node should hold money for and does not | booked in the late column, flagged as unmatched: an alarm |
 //!
 //! A loss alone is remembered for two minutes, in which senders repeat it: it is the most frequent notice. Of several
 //! losses of a bid the first one counts, with its code. What a loss says of the creative goes to [`Approvals`].
@@ -36,10 +37,12 @@ use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Settled};
-use crate::store::exchange::BillingEvent;
 use crate::units::{AccountId, Nanos, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+
+/// A hold may be swept while a notice that came just before its end waits for the books.
+const SWEEP_AHEAD_MS: i64 = 1000;
 
 /// What is owed, counted and known. One thread owns it.
 pub struct Books {
@@ -187,6 +190,10 @@ impl Books {
         };
         let due = record.verdict.held;
         record.verdict.held = self.budgets.win(token.bid, until) || (due && reopened(&self.budgets));
+        let hold_end = token.win_hold_end.min(token.hold_end);
+        if due && !record.verdict.held && record.at.since(hold_end) < -SWEEP_AHEAD_MS {
+            record.verdict.flags.set(Flags::UNMATCHED);
+        }
     }
 
     /// Moves the money and counts the impression of a record that is noted and durable.
@@ -358,7 +365,7 @@ impl Books {
         {
             verdict.creative_version = self.approvals.version_at(token.creative, token.bid_time);
         }
-        if is_billable(token.billing, what) && !marks.has_any(Marks::BOOKED) {
+        if what.is_billed_by(token.billing) && !marks.has_any(Marks::BOOKED) {
             verdict.booked = Some(amount(token, &inbound.paid, &mut verdict.flags));
         }
         Ok(verdict)
@@ -486,15 +493,6 @@ fn free_flags(inbound: &Inbound) -> Flags {
         flags.set(Flags::AUDIT);
     }
     flags
-}
-
-fn is_billable(billing: BillingEvent, what: &What) -> bool {
-    matches!(
-        (billing, what),
-        (BillingEvent::Burl, What::Bill)
-            | (BillingEvent::Impression, What::Impression)
-            | (BillingEvent::Win, What::Win)
-    )
 }
 
 /// What the bid costs. The rate is the bid's: what the exchange rate does since is not ours to guess.

@@ -82,6 +82,9 @@ fn alarm(record: &Record, settled: Option<Settled>) {
         let price = record.verdict.price.unwrap_or_default();
         tracing::warn!(bid = %token.bid, %price, ours = %token.price, "an exchange charges more than was bid");
     }
+    if record.verdict.flags.has(Flags::UNMATCHED) {
+        tracing::warn!(bid = %token.bid, exchange = token.exchange.0, "booked a bid that this node does not know: unmatched");
+    }
     if let Some(settled) = settled.filter(|settled| settled.debt > Nanos::ZERO) {
         tracing::warn!(bid = %token.bid, debt = %settled.debt, "a settlement found no free money: debt");
     }

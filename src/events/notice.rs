@@ -5,6 +5,7 @@
 use super::token::Token;
 use crate::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceText, VideoEvent};
 use crate::openrtb::price_crypto::PriceCodec;
+use crate::store::exchange::BillingEvent;
 use crate::units::{Cpm, Currency, Nanos, Timestamp};
 
 /// One thing that was reported about one bid.
@@ -154,6 +155,18 @@ impl Inbound {
             paid: Paid::NOTHING,
             shown_at: None,
         }
+    }
+}
+
+impl What {
+    /// Whether this is the event that books a bid of which `billing` is agreed.
+    pub fn is_billed_by(&self, billing: BillingEvent) -> bool {
+        matches!(
+            (billing, self),
+            (BillingEvent::Burl, What::Bill)
+                | (BillingEvent::Impression, What::Impression)
+                | (BillingEvent::Win, What::Win)
+        )
     }
 }
 

@@ -295,7 +295,7 @@ pub struct Verdict {
     /// Bit set: 1 duplicate, 2 test, 4 audit, 8 after the hold's end, 16 too late to book, 32 booked at the reserved
     /// price (none readable was sent), 64 price above our bid, 128 in another currency than the bid,
     /// 256 contradicts an earlier notice, 512 reversal of an unknown conversion, 1024 multiplied (more than one impression),
-    /// 2048 of a bid whose node was declared dead.
+    /// 2048 of a bid whose node was declared dead, 4096 unmatched: no money was held where it should be.
     #[prost(uint32, tag = "2")]
     pub flags: u32,
     /// The price as sent, in the bid's currency.

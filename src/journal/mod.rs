@@ -31,8 +31,8 @@ mod segment;
 mod writer;
 
 pub use fields::{BadFields, FieldReader, FieldWriter};
-pub use reader::{Record, Records, read};
-pub use segment::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, HEADER_BYTES};
+pub use reader::{Record, Records, read, segments};
+pub use segment::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, HEADER_BYTES, TornTail};
 pub use writer::{Journal, Medium, Recovered};
 
 use std::io;

@@ -1,8 +1,9 @@
 //! Reading a journal from a segment on, one segment in memory at a time.
 //! Records come in the order of writing; the first damage ends the reading with an error.
 
-use super::segment::{self, Segment, Step};
+use super::segment::{self, Segment, Step, TornTail};
 use super::{JournalError, Position};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One record and where its frame begins.
@@ -20,6 +21,7 @@ pub struct Records {
     segment: Option<Segment>,
     /// The segment read before, which the next header must know the length of.
     read: Option<(PathBuf, u64)>,
+    torn: Option<TornTail>,
 }
 
 /// All records of the segments numbered `from_segment` and above.
@@ -34,10 +36,27 @@ pub fn read(dir: &Path, prefix: &str, from_segment: u64) -> Result<Records, Jour
         waiting: sequences.into_iter(),
         segment: None,
         read: None,
+        torn: None,
     })
 }
 
+/// The segments of a journal: number, bytes and when each was last written to, in order.
+pub fn segments(dir: &Path, prefix: &str) -> Result<Vec<(u64, fs::Metadata)>, JournalError> {
+    let sequences = segment::list(dir, prefix)?;
+    let look = |sequence| {
+        let path = segment::path(dir, prefix, sequence);
+        let metadata = fs::metadata(&path).map_err(JournalError::io(&path))?;
+        Ok((sequence, metadata))
+    };
+    sequences.into_iter().map(look).collect()
+}
+
 impl Records {
+    /// What was left out at the end of the last segment, once everything before it has been read.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
     fn advance(&mut self) -> Result<Option<Record>, JournalError> {
         loop {
             let is_last = self.waiting.as_slice().is_empty();
@@ -71,6 +90,7 @@ impl Records {
                     what,
                 });
             }
+            self.torn = damage.map(|(offset, _)| segment.tail(offset));
             self.read = self
                 .segment
                 .take()
@@ -86,7 +106,10 @@ impl Records {
         let segment = Segment::load(&self.dir, &self.prefix, sequence)?;
         match segment.check_header() {
             Ok(()) => {}
-            Err(_) if is_last && segment.len() <= segment::HEADER_BYTES => return Ok(false),
+            Err(_) if is_last && segment.len() <= segment::HEADER_BYTES => {
+                self.torn = Some(segment.tail(0));
+                return Ok(false);
+            }
             Err(what) => {
                 return Err(JournalError::Corrupt {
                     path: segment.path,

@@ -25,6 +25,14 @@ pub struct Segment {
     at: usize,
 }
 
+/// What stands behind the last whole record: a write that is under way, or one that a crash cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    pub path: PathBuf,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
 /// What stands at the reading position.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
@@ -86,6 +94,15 @@ impl Segment {
                 Step::Frame { offset, payload }
             }
             Err(what) => Step::Damaged { offset, what },
+        }
+    }
+
+    /// All from `offset` on.
+    pub fn tail(&self, offset: u64) -> TornTail {
+        TornTail {
+            path: self.path.clone(),
+            offset,
+            bytes: self.len() - offset,
         }
     }
 

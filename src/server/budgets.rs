@@ -73,7 +73,10 @@ fn alarms(common: &Common) -> serde_json::Map<String, Value> {
         let place = Flags::NAMES.iter().position(|(known, _)| *known == flag);
         place.map_or(0, |place| counts.flags[place].load(Ordering::Relaxed))
     };
-    let mut alarms = vec![("price_above_bid".to_owned(), flag(Flags::ABOVE_BID))];
+    let mut alarms = vec![
+        ("price_above_bid".to_owned(), flag(Flags::ABOVE_BID)),
+        ("unmatched".to_owned(), flag(Flags::UNMATCHED)),
+    ];
     for ((code, name), count) in loss::CODES.iter().zip(&counts.losses) {
         if loss::is_fault(*code) {
             alarms.push((format!("lost_{name}"), count.load(Ordering::Relaxed)));

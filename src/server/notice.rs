@@ -6,6 +6,7 @@
 use super::body;
 use super::clock;
 use super::worker::{Reply, Worker, empty, not_allowed};
+use crate::events::booking::Flags;
 use crate::events::bookkeeper::{NotBooked, Receipt};
 use crate::events::notice::Inbound;
 use crate::events::postback::{self, ConversionQuery, PIXEL_PATH, POSTBACK_PATH};
@@ -96,6 +97,10 @@ async fn on_notice(worker: &Worker, notice: Notice, query: NoticeQuery<'_>) -> R
     match notice {
         // People wait for their page, whatever becomes of our books.
         Notice::Click => redirect(worker, &token, query.token.unwrap_or_default()),
+        // On record, and nothing more: the token's time is over.
+        _ if receipt.is_ok_and(|receipt| receipt.flags.has(Flags::TOO_LATE)) => {
+            refuse(worker, StatusCode::UNAUTHORIZED)
+        }
         Notice::Impression => acknowledge(receipt, pixel),
         _ => acknowledge(receipt, || empty(StatusCode::OK)),
     }

@@ -85,7 +85,7 @@ impl Counter {
             Counter::Notices => ("notices", "Notices, beacons and conversions received"),
             Counter::NoticesRefused => (
                 "notices_refused",
-                "Notices with a missing or forged token, or a bad query",
+                "Notices with a missing, forged or expired token, or a bad query",
             ),
             Counter::Protobuf => ("requests_protobuf", "Bid requests in protobuf"),
             Counter::Version25 => ("requests_version_2_5", "Bid requests of x-openrtb-version 2.5"),

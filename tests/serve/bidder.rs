@@ -171,6 +171,11 @@ impl Bidder {
         }
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        read_text(&self.stderr)
+    }
+
     /// The value behind a name with its labels, as it stands on the metrics page.
     pub fn metric(&self, name: &str) -> f64 {
         let page = self.look("/metrics");

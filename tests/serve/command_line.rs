@@ -25,6 +25,7 @@ fn every_command_shows_an_example() {
         "explain",
         "certify",
         "requests",
+        "reconcile",
         "replay",
         "replay ipinyou",
     ] {

@@ -1,12 +1,14 @@
 //! Money through the wire: what notices, beacons, clicks and conversions do to the budgets page and the books.
 
-use super::bidder::{Money, Offer, banner, bid_request, played, shared};
+use super::bidder::{Money, Offer, Shared, banner, bid_request, played, shared};
 use super::configuration::{BEARER, Campaign, LANDING};
 use super::http;
 use super::wire::video;
-use outbid::events::keys::PostbackKey;
+use outbid::events::keys::{Keys, PostbackKey};
 use outbid::events::postback::sign;
 use outbid::events::proto::{Event, What};
+use outbid::events::token::{Sealer, TOKEN_LEN, Token};
+use outbid::units::{BidId, Timestamp};
 use prost::Message;
 use serde_json::json;
 
@@ -23,6 +25,8 @@ pub fn campaigns() -> Vec<Campaign> {
         "clicked",
         "converted",
         "closing",
+        "strange",
+        "expired",
     ]
     .map(Campaign::new)
     .to_vec();
@@ -168,6 +172,80 @@ fn a_token_that_is_not_ours_is_refused_everywhere() {
     }
     assert_eq!(bidder.ask(&http::get("/n/win", &[])).status, 401);
     assert_eq!(bidder.money("forged-1"), Money::is("0.00", "0.005"));
+}
+
+/// Opens and seals tokens as the bidder does.
+fn sealer(bidder: &Shared) -> Sealer {
+    Sealer::new(&Keys::open(&bidder.folder.data().join("keys")).unwrap().token)
+}
+
+fn bill(bidder: &Shared, token: &Token, price: &str) -> u16 {
+    let mut text = [0; TOKEN_LEN];
+    let target = format!("/n/bill?t={}&p={price}", sealer(bidder).seal(token, &mut text));
+    bidder.ask(&http::get(&target, &[])).status
+}
+
+#[test]
+fn a_bill_for_a_bid_that_the_books_do_not_know_is_booked_as_unmatched() {
+    let bidder = shared();
+    let offer = bidder.offer(&banner("strange", "u-000001")).unwrap();
+    let known = sealer(&bidder).open(offer.token()).unwrap();
+    let unknown = Token {
+        bid: BidId(known.bid.0 ^ 1 << 70),
+        ..known
+    };
+    let flagged = "outbid_books_flagged_total{flag=\"unmatched\"}";
+    let before = bidder.metric(flagged);
+    assert_eq!(bill(&bidder, &unknown, "4.00"), 200);
+    let money = bidder.money("strange-1");
+    assert_eq!(
+        (&*money.spent, &*money.late, &*money.reserved),
+        ("0.00", "0.004", "0.005")
+    );
+    assert_eq!(bidder.metric(flagged), before + 1.0);
+    let report = bidder.look("/api/v1/budgets").json();
+    assert!(
+        report["alarms"]["unmatched"].as_u64() >= Some(1),
+        "{}",
+        report["alarms"]
+    );
+    // Once, as any other bid; the bid that is known is booked on time.
+    assert_eq!(bill(&bidder, &unknown, "4.00"), 200);
+    assert_eq!(bill(&bidder, &known, "4.00"), 200);
+    let money = bidder.money("strange-1");
+    assert_eq!(
+        (&*money.spent, &*money.late, &*money.reserved),
+        ("0.004", "0.004", "0.00")
+    );
+}
+
+#[test]
+fn an_expired_token_is_refused_counted_and_on_record() {
+    let bidder = shared();
+    let offer = bidder.offer(&banner("expired", "u-000001")).unwrap();
+    let token = sealer(&bidder).open(offer.token()).unwrap();
+    // The books remember bids for a day beyond their hold.
+    let old = |age_days: i64| {
+        let ago = |at: Timestamp| Timestamp(at.0 - age_days * Timestamp::MS_PER_DAY);
+        Token {
+            bid: BidId(token.bid.0 ^ 1 << 71),
+            bid_time: ago(token.bid_time),
+            win_hold_end: ago(token.win_hold_end),
+            hold_end: ago(token.hold_end),
+            ..token
+        }
+    };
+    let refused = "outbid_notices_refused_total";
+    let before = bidder.metric(refused);
+    assert_eq!(bill(&bidder, &old(3), "4.00"), 401);
+    assert!(bidder.metric(refused) >= before + 1.0);
+    assert!(bidder.metric("outbid_books_flagged_total{flag=\"too_late\"}") >= 1.0);
+    assert_eq!(bidder.money("expired-1"), Money::is("0.00", "0.005"));
+    // A click still leads on.
+    let mut text = [0; TOKEN_LEN];
+    let expired = sealer(&bidder).seal(&old(3), &mut text).to_owned();
+    let click = offer.beacon("/n/click").replace(offer.token(), &expired);
+    assert_eq!(bidder.fire(&click, "").status, 302);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a process leaves behind for the next one, however it ended.
 
-use super::bidder::{Bidder, Money, alone, banner};
+use super::bidder::{Bidder, Money, alone, banner, outbid};
 use super::caps::{capped, see};
 use super::configuration::{Campaign, Folder};
 
@@ -54,4 +54,42 @@ fn bid_ids_of_two_runs_are_never_the_same() {
         })
         .collect();
     assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn a_torn_tail_of_the_books_is_cut_and_told_and_a_damaged_middle_keeps_the_bidder_from_starting() {
+    let (folder, bidder) = alone(Campaign::new("torn"));
+    for user in ["u-000001", "u-000002"] {
+        let offer = bidder.offer(&banner("torn", user)).unwrap();
+        bidder.tell(offer.text("burl"), "4.00");
+    }
+    bidder.kill();
+    let segment = folder.data().join("books/books-00000001.seg");
+    let whole = std::fs::read(&segment).unwrap();
+
+    std::fs::write(&segment, &whole[..whole.len() - 5]).unwrap();
+    let bidder = Bidder::start(&folder);
+    assert!(
+        bidder.log().contains("cut a torn tail off the books"),
+        "{}",
+        bidder.log()
+    );
+    assert_eq!(bidder.money("torn-1").spent, "0.004");
+    bidder.kill();
+
+    let mut damaged = whole;
+    damaged[60] ^= 1;
+    std::fs::write(&segment, damaged).unwrap();
+    let output = outbid()
+        .args(["serve", "--config"])
+        .arg(folder.config())
+        .current_dir(folder.root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("books-00000001.seg is damaged at byte 32") && said.contains("truncate -s 32"),
+        "{said}"
+    );
 }
