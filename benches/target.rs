@@ -234,6 +234,7 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         flight: Flight::default(),
         targeting: targeting(dice),
         bid: BidStrategy::Cpm(Cpm(500_000 + dice.below(5_000_000) as i64)),
+        ltv: LifetimeValue::default(),
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),

@@ -378,6 +378,117 @@ fn impossible_line_items_are_refused() {
     }
 }
 
+/// The campaign file of `BASE` with another bid and more keys of its line item.
+fn with_bid(bid: &str, line_item: &str) -> String {
+    let text = campaign("", line_item);
+    text.replace("bid = { cpm = 2.5 }", &format!("bid = {bid}"))
+}
+
+#[test]
+fn goals_are_read_with_all_that_they_need() {
+    let units = |units| Nanos::from_units(units).unwrap();
+    let bid = |bid: &str, more: &str| {
+        let loaded = load(&[("campaigns/spring.toml", &with_bid(bid, more))]).unwrap();
+        loaded.definitions.campaigns[0].line_items[0].bid.clone()
+    };
+    assert_eq!(
+        bid("{ max_clicks = 2.00 }", ""),
+        BidStrategy::MaxClicks(units(2.0))
+    );
+    assert_eq!(
+        bid("{ max_clicks = 2.00 }", "pacing = \"asap\""),
+        BidStrategy::MaxClicks(units(2.0)),
+        "the campaign is paced"
+    );
+    let roas = bid("{ roas = 3.0, event = \"purchase\", order_value = 60.00 }", "");
+    assert_eq!(roas.conversion_worth(Nanos::ZERO), units(20.0));
+    for (weights, worth) in [
+        ("preset = \"expansion\"", 24.0 + 16.0 * 2.0),
+        ("preset = \"stable\"", 12.0 + 28.0 * 2.0),
+        ("weights = { cac = 1, ltv = 0 }", 40.0),
+        ("discount = { half_life = \"30d\", delay = \"60d\" }", 10.0),
+    ] {
+        let goal = bid(
+            &format!("{{ cpa = 40.00, event = \"signup\", {weights} }}"),
+            "ltv = 120.00",
+        );
+        assert_eq!(goal.conversion_worth(units(240.0)), units(worth), "{weights}");
+    }
+}
+
+#[test]
+fn goals_that_make_no_sense_are_refused() {
+    for (bid, keys, expected) in [
+        (
+            "{ cpm = 1, cpc = 1 }",
+            "",
+            "7:7: line_item[0].bid: a bid has exactly one goal; write one of `cpm`, `cpc`, `max_clicks`, `cpa` and `roas`",
+        ),
+        (
+            "{ cpc = 1, event = \"purchase\" }",
+            "",
+            "7:26: line_item[0].bid.event: `event` belongs to `cpa` and `roas`; \
+             write for example `{ cpa = 12.00, event = \"purchase\" }`",
+        ),
+        (
+            "{ roas = 3.0, event = \"purchase\" }",
+            "",
+            "7:7: line_item[0].bid: `order_value` is missing; write for example `order_value = 60.00`",
+        ),
+        (
+            "{ roas = 0, event = \"purchase\", order_value = 60 }",
+            "",
+            "7:16: line_item[0].bid.roas: 0 is out of range; write a number within 0.1..=1000",
+        ),
+        (
+            "{ cpa = 40, event = \"signup\", preset = \"stable\" }",
+            "",
+            "7:7: line_item[0].bid: the weights count what customers are worth, and nothing says it; \
+             add `ltv = 120.00` to the line item, its campaign or the defaults of the advertiser",
+        ),
+        (
+            "{ cpa = 40, event = \"signup\", weights = { cac = 0.6, ltv = 0.5 } }",
+            "ltv = 120",
+            "7:47: line_item[0].bid.weights: the weights add up to 1.1; \
+             let them add up to 1, such as `{ cac = 0.6, ltv = 0.4 }`",
+        ),
+        (
+            "{ cpa = 40, event = \"signup\", preset = \"stable\", weights = { cac = 0.6, ltv = 0.4 } }",
+            "ltv = 120",
+            "7:66: line_item[0].bid.weights: a preset has weights already; write one of `preset` and `weights`",
+        ),
+        (
+            "{ cpa = 40, event = \"signup\", discount = { half_life = \"1d\", delay = \"11d\" } }",
+            "",
+            "7:48: line_item[0].bid.discount: after 10 half-lives nothing is left of the value; \
+             lower `delay` or raise `half_life`",
+        ),
+        (
+            "{ cpm = 2.5 }",
+            "ltv_from = \"ltv\"",
+            "9:12: line_item[0].ltv_from: nothing says what people without a profile are worth; \
+             add `ltv = 120.00` beside `ltv_from`",
+        ),
+    ] {
+        let text = with_bid(bid, keys);
+        check(
+            "campaigns/spring.toml",
+            &text,
+            &[&format!("campaigns/spring.toml:{expected}")],
+        );
+    }
+    let unpaced =
+        with_bid("{ max_clicks = 2.00 }", "").replace("[[line_item]]", "pacing = \"asap\"\n[[line_item]]");
+    check(
+        "campaigns/spring.toml",
+        &unpaced,
+        &[
+            "campaigns/spring.toml:8:7: line_item[0].bid: `max_clicks` needs a budget that is paced: as fast as \
+           possible, every click is bought at the dearest; write `pacing = \"even\"`, or `cpc` for what a click is worth",
+        ],
+    );
+}
+
 #[test]
 fn a_wrong_audience_is_refused_at_its_offset() {
     let keys = "[line_item.targeting]\naudience = 'gender = \"m\" and aeg in 25..35'";

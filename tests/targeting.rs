@@ -453,6 +453,8 @@ fn line_items_stand_in_order_of_what_they_can_be_worth() {
             BidStrategy::Cpa {
                 event: "sale".into(),
                 value: units(25.0),
+                weights: None,
+                discount: None,
             },
             None,
         ),

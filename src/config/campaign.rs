@@ -17,13 +17,13 @@ use std::collections::HashMap;
 #[rustfmt::skip]
 pub(super) const SHARED_KEYS: &[&str] = &[
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing",
+    "pacing", "ltv", "ltv_from",
 ];
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing",
+    "pacing", "ltv", "ltv_from",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];
 
@@ -50,9 +50,16 @@ pub(super) struct Parent<'a> {
     pub owner: &'a Owner<'a>,
     pub advertiser: usize,
     pub budget: Limits,
+    pub pacing: Spread,
     pub flight: Flight,
     pub caps: Vec<Cap>,
     pub levels: Layers<'a>,
+}
+
+impl Parent<'_> {
+    pub fn is_paced(&self) -> bool {
+        quantity::is_paced(&self.budget, self.pacing, self.flight)
+    }
 }
 
 /// `None` where the campaign cannot be told from others or belongs to nobody.
@@ -68,13 +75,15 @@ pub(super) fn read(
     let advertiser = table.need("advertiser", "advertiser = \"acme\"");
     let advertiser = *resolve(&advertiser?, "advertiser", refs.by_id)?;
     let owner = &refs.owners[advertiser];
+    let levels = owner.defaults.with(Some(table.clone()));
     let parent = Parent {
         owner,
         advertiser,
         budget: budget(&table, owner),
+        pacing: levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing),
         flight: flight(&table, owner, refs.now),
         caps: caps::merge(&owner.caps, table.get("caps").as_ref(), CapLevel::Campaign),
-        levels: owner.defaults.with(Some(table.clone())),
+        levels,
     };
     let tables = table.tables("line_item", line_item::KEYS);
     if tables.is_empty() && table.get("line_item").is_none() {
@@ -94,10 +103,7 @@ pub(super) fn read(
         advertiser,
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
         budget: parent.budget,
-        pacing: parent
-            .levels
-            .maybe("pacing", quantity::spread)
-            .unwrap_or(refs.pacing),
+        pacing: parent.pacing,
         flight: parent.flight,
         line_items,
     })

@@ -5,8 +5,8 @@ use super::{Loaded, caps, hours};
 use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
-    Ad, BidStrategy, Campaign, Creative, Flight, Hours, LineItem, Multiplier, PolicyRule, Status, Targeting,
-    Terms, WithoutId,
+    Ad, BidStrategy, Campaign, Creative, Discount, Flight, Hours, LineItem, Multiplier, PolicyRule,
+    ProfileAmount, Status, Targeting, Terms, WithoutId,
 };
 use crate::store::exchange::{AuctionType, Auth, Exchange, Required};
 use crate::store::supply::Action;
@@ -189,6 +189,8 @@ fn line_item(item: &LineItem) -> Value {
         "pacing": item.pacing.name(),
         "flight": flight(item.flight),
         "bid": bid(&item.bid),
+        "ltv": item.ltv.default.map(|value| value.to_string()),
+        "ltv_from": item.ltv.from.map(ProfileAmount::name),
         "max_bid": item.max_bid.map(|cpm| cpm.to_string()),
         "multiplier": item.multipliers.iter().map(multiplier).collect::<Vec<_>>(),
         "caps": item.caps.iter().map(|cap| caps::show(*cap)).collect::<Vec<_>>(),
@@ -205,12 +207,42 @@ fn bid(bid: &BidStrategy) -> Value {
     match bid {
         BidStrategy::Cpm(cpm) => json!({ "cpm": cpm.to_string() }),
         BidStrategy::Cpc(value) => json!({ "cpc": value.to_string() }),
-        BidStrategy::Cpa { event, value } => json!({ "cpa": value.to_string(), "event": event }),
+        BidStrategy::MaxClicks(value) => json!({ "max_clicks": value.to_string() }),
+        BidStrategy::Cpa {
+            event,
+            value,
+            weights,
+            discount,
+        } => compact(json!({
+            "cpa": value.to_string(),
+            "event": event,
+            "weights": weights.map(|w| json!({ "cac": milli(w.cac_milli), "ltv": milli(w.ltv_milli) })),
+            "discount": discount.map(later),
+        })),
+        BidStrategy::Roas {
+            event,
+            ratio_milli,
+            order_value,
+            discount,
+        } => compact(json!({
+            "roas": milli(*ratio_milli),
+            "event": event,
+            "order_value": order_value.to_string(),
+            "discount": discount.map(later),
+        })),
     }
 }
 
+fn later(discount: Discount) -> Value {
+    json!({ "half_life": format!("{}s", discount.half_life_s), "delay": format!("{}s", discount.delay_s) })
+}
+
+fn milli(thousandths: u32) -> f64 {
+    f64::from(thousandths) / 1000.0
+}
+
 fn multiplier(multiplier: &Multiplier) -> Value {
-    json!({ "factor": f64::from(multiplier.factor_milli) / 1000.0, "when": targeting(&multiplier.when) })
+    json!({ "factor": milli(multiplier.factor_milli), "when": targeting(&multiplier.when) })
 }
 
 fn rule(rule: &PolicyRule) -> Value {

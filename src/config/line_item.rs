@@ -8,22 +8,20 @@ use super::campaign::{BUDGET_KEYS, Parent, References, SHARED_KEYS};
 use super::creative::Creatives;
 use super::document::{Node, Table};
 use super::layers::Layers;
-use super::money::Purse;
 use super::names::{Names, resolve};
-use super::{caps, quantity, targeting};
+use super::{bid, caps, quantity, targeting};
 use crate::store::campaigns::definition::{
-    BidStrategy, CapLevel, Flight, LineItem, Multiplier, Status, Targeting, Terms, WithoutId,
+    CapLevel, Flight, LineItem, Multiplier, Status, Targeting, Terms, WithoutId,
 };
-use crate::units::{Cpm, Limits};
+use crate::units::Limits;
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing",
+    "pacing", "ltv", "ltv_from",
 ];
 pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
-pub(super) const BID_KEYS: &[&str] = &["cpm", "cpc", "cpa", "event"];
 
 /// The line item and its regional parts; none where its id cannot be used.
 pub(super) fn read(
@@ -41,16 +39,21 @@ pub(super) fn read(
 }
 
 fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &References<'_>) -> LineItem {
+    let (budget, flight) = (budget(table, parent), flight(table, parent));
+    let pacing = levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing);
+    let is_paced = parent.is_paced() || quantity::is_paced(&budget, pacing, flight);
+    let purse = &parent.owner.purse;
     LineItem {
         id: String::new(),
         part_of: None,
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
-        budget: budget(table, parent),
-        pacing: levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing),
-        flight: flight(table, parent),
+        budget,
+        pacing,
+        flight,
         targeting: targeting::read(&levels.table("targeting", targeting::KEYS), refs.exchanges),
-        bid: bid(table, levels, &parent.owner.purse),
-        max_bid: levels.maybe("max_bid", |n| parent.owner.purse.cpm(n)),
+        bid: bid::read(table, levels, purse, is_paced),
+        ltv: bid::lifetime_value(levels, purse),
+        max_bid: levels.maybe("max_bid", |n| purse.cpm(n)),
         multipliers: multipliers(levels, refs.exchanges),
         caps: caps::merge(&parent.caps, table.get("caps").as_ref(), CapLevel::LineItem),
         without_id: levels.maybe("without_id", without_id).unwrap_or_default(),
@@ -101,55 +104,6 @@ fn flight(table: &Table<'_>, parent: &Parent<'_>) -> Flight {
         node.problem("this flight does not meet the campaign's", "let the two overlap");
     }
     common
-}
-
-fn bid(table: &Table<'_>, levels: &Layers<'_>, purse: &Purse<'_>) -> BidStrategy {
-    let node = levels
-        .get("bid")
-        .or_else(|| table.need("bid", "bid = { cpm = 2.50 }"));
-    let strategy = node.as_ref().and_then(|node| read_bid(node, purse));
-    let max_bid = levels.maybe("max_bid", |n| purse.cpm(n));
-    if let (Some(BidStrategy::Cpm(cpm)), Some(max), Some(node)) = (&strategy, max_bid, &node)
-        && *cpm > max
-    {
-        node.problem(
-            format!("the bid {cpm} is above `max_bid` {max}"),
-            "lower the bid or raise `max_bid`",
-        );
-    }
-    strategy.unwrap_or(BidStrategy::Cpm(Cpm::ZERO))
-}
-
-fn read_bid(node: &Node<'_>, purse: &Purse<'_>) -> Option<BidStrategy> {
-    let table = node.table(BID_KEYS)?;
-    let given = ["cpm", "cpc", "cpa"].map(|key| table.get(key));
-    if table.get("event").is_some() && given[2].is_none() {
-        node.problem(
-            "`event` belongs to `cpa`",
-            "write for example `{ cpa = 12.00, event = \"purchase\" }`",
-        );
-    }
-    match given {
-        [Some(cpm), None, None] => purse.cpm(&cpm).map(BidStrategy::Cpm),
-        [None, Some(cpc), None] => purse.nanos(&cpc).map(BidStrategy::Cpc),
-        [None, None, Some(cpa)] => {
-            let value = purse.nanos(&cpa);
-            let event = table
-                .need("event", "event = \"purchase\"")
-                .and_then(|n| quantity::id(&n));
-            Some(BidStrategy::Cpa {
-                event: event?,
-                value: value?,
-            })
-        }
-        _ => {
-            node.problem(
-                "a bid has exactly one goal",
-                "write one of `cpm`, `cpc` and `cpa`",
-            );
-            None
-        }
-    }
 }
 
 fn multipliers(levels: &Layers<'_>, exchanges: &[&str]) -> Vec<Multiplier> {
@@ -237,10 +191,11 @@ fn split_regions(
         }
         // The override is one more level: what it does not name is the line item's.
         let levels = levels.with(Some(region.clone()));
+        let is_paced = parent.is_paced() || quantity::is_paced(&rest.budget, rest.pacing, rest.flight);
         let mut part = LineItem {
             id,
             part_of: Some(rest.id.clone()),
-            bid: bid(table, &levels, &parent.owner.purse),
+            bid: bid::read(table, &levels, &parent.owner.purse, is_paced),
             max_bid: levels.maybe("max_bid", |n| parent.owner.purse.cpm(n)),
             creatives: creatives(table, &levels, parent.advertiser, refs.creatives),
             ..rest.clone()

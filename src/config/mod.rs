@@ -22,6 +22,7 @@
 //! all hold; the same level and window is replaced. Flights are narrowed, never widened.
 
 mod advertiser;
+mod bid;
 mod campaign;
 mod caps;
 mod creative;
@@ -316,7 +317,9 @@ mod tests {
             campaign::BUDGET_KEYS,
             line_item::KEYS,
             line_item::REGION_KEYS,
-            line_item::BID_KEYS,
+            bid::KEYS,
+            bid::WEIGHT_KEYS,
+            bid::DISCOUNT_KEYS,
             targeting::KEYS,
         ];
         let missing: Vec<&&str> = tables

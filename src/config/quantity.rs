@@ -3,7 +3,7 @@
 
 use super::document::Node;
 use crate::store::campaigns::definition::{Flight, IpRange};
-use crate::units::{Currency, Spread, Timestamp};
+use crate::units::{Currency, Limits, Spread, Timestamp};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -307,6 +307,12 @@ fn read_instant(node: &Node<'_>, zone: &TimeZone, days_after_date: i64) -> Optio
 
 fn in_zone(time: civil::DateTime, zone: &TimeZone) -> Option<jiff::Timestamp> {
     zone.to_ambiguous_timestamp(time).compatible().ok()
+}
+
+/// Whether any limit is spread over time. A lifetime is where its flight has an end.
+pub(super) fn is_paced(limits: &Limits, spread: Spread, flight: Flight) -> bool {
+    let ends = limits.lifetime.is_some() && flight.until.is_some();
+    spread != Spread::AsFastAsPossible && (limits.hourly.is_some() || limits.daily.is_some() || ends)
 }
 
 /// How a budget is spread.

@@ -3,7 +3,6 @@
 use super::scratch::{Auction, Candidate};
 use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn};
 use crate::openrtb::request::Request;
-use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::models::Score;
 use crate::store::profiles::Profile;
@@ -80,20 +79,18 @@ fn value(
     Ok(worth(
         item,
         score,
+        profile,
         multiplier_milli(item, opportunity, profile, now),
     ))
 }
 
 /// What one impression is worth to the line item, as a CPM: a CPM of X micros is X nanos for each impression.
-fn worth(item: &LineItem, score: Score, multiplier_milli: u32) -> Cpm {
-    let one = match &item.definition.bid {
-        BidStrategy::Cpm(cpm) => cpm.per_impression(),
-        BidStrategy::Cpc(click) => score.click.of(*click),
-        BidStrategy::Cpa { value, .. } => score.click.of(score.conversion_given_click.of(*value)),
-    };
+fn worth(item: &LineItem, score: Score, profile: Option<&Profile>, multiplier_milli: u32) -> Cpm {
+    let definition = &item.definition;
+    let one = definition.bid.worth(score, definition.ltv.of(profile));
     let multiplied = i128::from(one.0) * i128::from(multiplier_milli) / 1000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));
-    item.definition.max_bid.map_or(value, |most| value.min(most))
+    definition.max_bid.map_or(value, |most| value.min(most))
 }
 
 /// What the budgets of a line item and its campaign say of one bid.

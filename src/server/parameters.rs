@@ -40,6 +40,9 @@ pub fn parameters(item: &LineItem, profile_used: bool) -> Vec<Parameter> {
             None,
         );
     }
+    if profile_used && item.bid.counts_ltv() && item.ltv.from.is_some() {
+        list.say("What you have bought so far, or are expected to buy", None);
+    }
     list.say(
         "A prediction, from the things above and the page, of how likely people click or buy",
         None,

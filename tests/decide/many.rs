@@ -259,10 +259,18 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
     let cents = |cents: u64| Nanos(cents as i64 * Nanos::PER_UNIT / 100);
     let bid = match dice.below(10) {
         0..=4 => BidStrategy::Cpm(Cpm(100_000 + dice.below(4_000_000) as i64)),
-        5..=7 => BidStrategy::Cpc(cents(5 + dice.below(80))),
+        5..=6 => BidStrategy::Cpc(cents(5 + dice.below(80))),
+        7 => BidStrategy::Roas {
+            event: "purchase".into(),
+            ratio_milli: 1_000 + dice.below(4_000) as u32,
+            order_value: cents(1_000 + dice.below(10_000)),
+            discount: None,
+        },
         _ => BidStrategy::Cpa {
             event: "purchase".into(),
             value: cents(200 + dice.below(4_000)),
+            weights: dice.percent(50).then_some(Weights::STABLE),
+            discount: dice.percent(30).then(|| Discount::new(2_592_000, 259_200)),
         },
     };
     let peak = Multiplier {
@@ -288,6 +296,10 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         flight: Flight::default(),
         targeting: targeting(dice),
         bid,
+        ltv: LifetimeValue {
+            default: dice.percent(50).then_some(cents(9_000)),
+            from: dice.percent(50).then_some(ProfileAmount::Ltv),
+        },
         max_bid: dice.percent(30).then_some(Cpm(8_000_000)),
         multipliers: if dice.percent(30) { vec![peak] } else { Vec::new() },
         caps: match dice.below(5) {

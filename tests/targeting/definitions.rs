@@ -46,6 +46,7 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         flight: Flight::default(),
         targeting: Targeting::default(),
         bid: BidStrategy::Cpm(Cpm(1_000_000)),
+        ltv: LifetimeValue::default(),
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),

@@ -87,8 +87,13 @@ pub(super) fn prior(item: &definition::LineItem) -> Cpm {
     let per_mille = |value: Nanos, impressions: i64| Cpm::from_value(Nanos(value.0 / impressions));
     let prior = match &item.bid {
         BidStrategy::Cpm(cpm) => *cpm,
-        BidStrategy::Cpc(value) => per_mille(*value, PRIOR_IMPRESSIONS_PER_CLICK),
-        BidStrategy::Cpa { value, .. } => per_mille(*value, PRIOR_IMPRESSIONS_PER_CONVERSION),
+        BidStrategy::Cpc(value) | BidStrategy::MaxClicks(value) => {
+            per_mille(*value, PRIOR_IMPRESSIONS_PER_CLICK)
+        }
+        BidStrategy::Cpa { .. } | BidStrategy::Roas { .. } => per_mille(
+            item.bid.conversion_worth(item.ltv.of(None)),
+            PRIOR_IMPRESSIONS_PER_CONVERSION,
+        ),
     };
     item.max_bid.map_or(prior, |max| prior.min(max))
 }

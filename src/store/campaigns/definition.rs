@@ -1,8 +1,10 @@
 //! What people configure, after inheritance, before it is compiled: plain values, ids as strings.
 
 use crate::store::campaigns::expression::Expression;
-use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Spread, Timestamp};
+use crate::units::{Cpm, HourOfWeek, Limits, Spread, Timestamp};
 use std::net::IpAddr;
+
+pub use super::goal::{BidStrategy, Discount, LifetimeValue, ProfileAmount, Weights};
 
 /// Everything that [`Campaigns::compile`](super::Campaigns::compile) turns into an index.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +88,7 @@ pub struct LineItem {
     pub flight: Flight,
     pub targeting: Targeting,
     pub bid: BidStrategy,
+    pub ltv: LifetimeValue,
     /// The value is never above this. A price that a guaranteed deal or a fixed one with `deliver_deals` agrees on stands.
     pub max_bid: Option<Cpm>,
     /// All that hold are multiplied; the product is kept within 0.1..=10.
@@ -100,18 +103,6 @@ pub struct LineItem {
     pub open_beside_deals: bool,
     /// May bid on several imps of one request; on all or none where the request offers all there is (`allimps`).
     pub roadblock: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum BidStrategy {
-    Cpm(Cpm),
-    /// What a click is worth.
-    Cpc(Nanos),
-    /// What a conversion of this name is worth.
-    Cpa {
-        event: String,
-        value: Nanos,
-    },
 }
 
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ pub mod definition;
 mod dimension;
 pub mod expression;
 mod geo;
+pub mod goal;
 mod index;
 pub mod naive;
 mod opportunity;
