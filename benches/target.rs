@@ -204,6 +204,8 @@ fn definitions(line_items: usize) -> Definitions {
         status: Status::Active,
         budget: Limits::default(),
         pacing: Spread::AsFastAsPossible,
+        exploration: 0.0,
+        reallocation: None,
         flight: Flight {
             from: None,
             until: Some(Timestamp(NOW.0 + 1)),

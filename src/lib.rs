@@ -22,6 +22,7 @@ pub mod server;
 pub mod engine;
 pub mod events;
 
+pub mod allocation;
 pub mod approvals;
 pub mod caps;
 pub mod creative;

@@ -1,6 +1,7 @@
 //! The books: what notices mean, and that no bid is booked twice, whatever comes in, crashes or fails.
 
 use jiff::tz::TimeZone;
+use outbid::allocation::{Allocation, Source};
 use outbid::approvals::{Approvals, Place};
 use outbid::caps::{CapLevel, CapObject, CapRule, Caps};
 use outbid::events::booking::{Flags, Record, Verdict};
@@ -1110,4 +1111,72 @@ fn verdicts_that_count_are_told_from_those_that_do_not() {
     ] {
         assert!(!counts(flags), "{flags:?}");
     }
+}
+
+#[test]
+fn what_a_source_cost_and_brought_is_counted_once_and_survives_a_restart() {
+    let world = World::new();
+    let allocation = Arc::new(Allocation::default());
+    let mut books = world.books().allocating(allocation.clone());
+    let token = Token {
+        arms: Source::arms(77, true),
+        ..token(1)
+    };
+    let source = Source {
+        line_item: token.line_item,
+        exchange: token.exchange,
+        format: 1,
+        placement: 77,
+    };
+    world.bid(&token);
+    let conversion = |reversal| {
+        What::Conversion(Conversion {
+            name: "purchase".into(),
+            value: Nanos(20_000_000_000),
+            currency: Some(Currency::USD),
+            order: Some("order-1".into()),
+            reversal,
+            signed: true,
+        })
+    };
+    let price = PriceField::Value(Cpm(900));
+    let free = PriceField::Absent;
+    for (what, price) in [
+        (What::Bill, price),
+        (What::Bill, price),
+        (What::Click, free),
+        (What::Click, free),
+        (conversion(false), free),
+        (conversion(false), free),
+    ] {
+        let record = books.decide(&at(3, token, what, price)).unwrap();
+        books.apply(&record);
+    }
+    let sums = |allocation: &Allocation| allocation.sources.get(source, T0);
+    let (count, value) = sums(&allocation).of(ObjectId::of("purchase"));
+    assert_eq!(
+        (
+            sums(&allocation).impressions,
+            sums(&allocation).clicks,
+            sums(&allocation).cost
+        ),
+        (1.0, 1.0, 900.0)
+    );
+    assert_eq!((count, value), (1.0, 20e9));
+    let (_, known, tried) = allocation.exploration(token.campaign).view();
+    assert_eq!((known.cost, tried.cost, tried.clicks), (0.0, 900.0, 1.0));
+
+    let parts = books.checkpoint();
+    let again = Arc::new(Allocation::default());
+    let other = World::new();
+    let mut books = other.books().allocating(again.clone());
+    books.restore(&parts, MemoryLimits::default(), T0).unwrap();
+    assert_eq!(sums(&again).clicks, 1.0);
+    let record = books.decide(&at(4, token, conversion(true), free)).unwrap();
+    books.apply(&record);
+    assert_eq!(
+        sums(&again).of(ObjectId::of("purchase")),
+        (0.0, 0.0),
+        "taken back"
+    );
 }

@@ -4,6 +4,8 @@
 
 #[path = "serve/admin.rs"]
 mod admin;
+#[path = "serve/allocation.rs"]
+mod allocation;
 #[path = "serve/approvals.rs"]
 mod approvals;
 #[path = "serve/bidder.rs"]

@@ -1,6 +1,7 @@
 //! What the command line says, and who does it.
 
 mod admin;
+mod allocation;
 mod approvals;
 mod budgets;
 mod certify;
@@ -63,6 +64,9 @@ enum Command {
     /// they stay charged in full.
     #[command(after_help = "Example: outbid nodes declare-dead 3")]
     Nodes(NodesArguments),
+    /// Where campaigns' money goes: weights that rules have set, what is tried, and what sources brought.
+    #[command(after_help = "Example: outbid allocation --approve spring-lookalike/exchange:demo")]
+    Allocation(AllocationArguments),
     /// Show what exchanges say of our creatives in loss notices, as a running bidder has it; let one be shown again.
     ///
     /// An exchange that calls a creative pending (loss code 201) does not get it for a while; one that disapproves of it
@@ -280,6 +284,24 @@ enum NodesCommand {
 }
 
 #[derive(Args)]
+struct AllocationArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// Use the weight that is proposed for this slice, as the table names it.
+    #[arg(long, value_name = "SLICE", conflicts_with = "reset")]
+    approve: Option<String>,
+    /// Take the weight, the rest or the proposal of this slice away.
+    #[arg(long, value_name = "SLICE")]
+    reset: Option<String>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ApprovalsArguments {
     #[command(flatten)]
     folder: ConfigFolder,
@@ -389,6 +411,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Store(StoreCommand::Get(arguments)) => store::get(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Nodes(arguments) => nodes::run(&arguments),
+        Command::Allocation(arguments) => allocation::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
         Command::Requests(arguments) => requests::run(&arguments),

@@ -8,7 +8,7 @@ use super::layers::Layers;
 use super::line_item;
 use super::names::{Names, resolve};
 use super::problem::Report;
-use super::{caps, quantity};
+use super::{caps, quantity, reallocation};
 use crate::store::campaigns::definition::{Campaign, Cap, CapLevel, Flight, Status};
 use crate::units::{Limits, Spread, Timestamp};
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub(super) const SHARED_KEYS: &[&str] = &[
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing", "ltv", "ltv_from",
+    "pacing", "ltv", "ltv_from", "exploration", "reallocation",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];
 
@@ -36,6 +36,7 @@ pub(super) struct References<'a> {
     pub exchanges: &'a [&'a str],
     /// Where nothing is said.
     pub pacing: Spread,
+    pub exploration: f64,
     pub now: Timestamp,
 }
 
@@ -104,6 +105,10 @@ pub(super) fn read(
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
         budget: parent.budget,
         pacing: parent.pacing,
+        exploration: table.read("exploration", refs.exploration, quantity::exploration),
+        reallocation: table
+            .table("reallocation", reallocation::KEYS)
+            .and_then(|rules| reallocation::read(&rules, &owner.purse)),
         flight: parent.flight,
         line_items,
     })

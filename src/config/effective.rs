@@ -6,7 +6,7 @@ use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
     Ad, BidStrategy, Campaign, Creative, Discount, Flight, Hours, LineItem, Multiplier, PolicyRule,
-    ProfileAmount, Status, Targeting, Terms, WithoutId,
+    ProfileAmount, Reallocation, Status, Targeting, Terms, WithoutId,
 };
 use crate::store::exchange::{AuctionType, Auth, Exchange, Required};
 use crate::store::supply::Action;
@@ -71,6 +71,8 @@ impl Effective<'_> {
             "status": status(campaign.status),
             "budget": limits(&campaign.budget),
             "pacing": campaign.pacing.name(),
+            "exploration": campaign.exploration,
+            "reallocation": campaign.reallocation.as_ref().map(reallocation),
             "flight": flight(campaign.flight),
             "line_item": line_items,
         }))
@@ -179,6 +181,34 @@ fn findings(all: &[Finding], action: impl Fn(Finding) -> Action) -> Value {
         .iter()
         .map(|finding| (finding.name().to_owned(), word(*finding).into()));
     Value::Object(entries.collect())
+}
+
+fn reallocation(rules: &Reallocation) -> Value {
+    compact(json!({
+        "every_s": rules.every_s,
+        "event": rules.event,
+        "conversions_min": rules.conversions_min,
+        "cac_max": rules.cac_max.map(|cost| cost.to_string()),
+        "approve_above": rules.approve_above,
+        "ltv_by_cost": rules.ltv.as_ref().map(|rule| json!({
+            "ltv": rule.ltv.map(|ltv| ltv.to_string()),
+            "more_over": rule.more_over,
+            "less_under": rule.less_under,
+            "step": rule.step,
+        })),
+        "roi": rules.roi.as_ref().map(|rule| json!({
+            "more_over": rule.more_over,
+            "step": rule.step,
+            "target": rule.target,
+        })),
+        "retention": rules.retention.as_ref().map(|rule| json!({
+            "event": rule.event,
+            "floor": rule.floor,
+            "ctr_over": rule.ctr_over,
+            "step": rule.step,
+        })),
+        "pause_s": rules.pause_s,
+    }))
 }
 
 fn line_item(item: &LineItem) -> Value {

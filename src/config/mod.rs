@@ -44,6 +44,7 @@ mod policy;
 mod problem;
 mod quantity;
 mod rates;
+mod reallocation;
 mod settings;
 mod supply;
 mod targeting;
@@ -222,6 +223,7 @@ fn read_definitions(
         creatives: &creatives,
         exchanges: &exchanges,
         pacing: server.pacing,
+        exploration: server.exploration,
         now,
     };
     let mut ids = campaign::Ids {
@@ -315,6 +317,10 @@ mod tests {
             native::KEYS,
             campaign::KEYS,
             campaign::BUDGET_KEYS,
+            reallocation::KEYS,
+            reallocation::LTV_KEYS,
+            reallocation::ROI_KEYS,
+            reallocation::RETENTION_KEYS,
             line_item::KEYS,
             line_item::REGION_KEYS,
             bid::KEYS,

@@ -315,6 +315,14 @@ pub(super) fn is_paced(limits: &Limits, spread: Spread, flight: Flight) -> bool 
     spread != Spread::AsFastAsPossible && (limits.hourly.is_some() || limits.daily.is_some() || ends)
 }
 
+/// The share of a campaign's money that is for trials, where nothing is said.
+pub(super) const EXPLORATION: f64 = 0.15;
+
+/// The share of a campaign's money that is for trials; above half nothing would be left to what is known to be good.
+pub(super) fn exploration(node: &Node<'_>) -> Option<f64> {
+    node.number(0.0..=0.5)
+}
+
 /// How a budget is spread.
 pub(super) fn spread(node: &Node<'_>) -> Option<Spread> {
     node.choice(&Spread::ALL.map(|spread| (spread.name(), spread)))

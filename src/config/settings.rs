@@ -26,6 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "time_zone",
     "eid_sources",
     "pacing",
+    "exploration",
     "drain_notice",
     "drain_max",
     "limits",
@@ -85,6 +86,8 @@ pub(super) struct Server {
     pub eid_sources: Vec<String>,
     /// Of campaigns that say nothing.
     pub pacing: Spread,
+    /// Likewise.
+    pub exploration: f64,
 }
 
 pub(super) fn read(
@@ -129,6 +132,7 @@ pub(super) fn read(
         time_zone: table.read("time_zone", TimeZone::UTC, quantity::time_zone),
         eid_sources: table.list("eid_sources", quantity::domain),
         pacing: table.read("pacing", Spread::default(), quantity::spread),
+        exploration: table.read("exploration", quantity::EXPLORATION, quantity::exploration),
     }
 }
 

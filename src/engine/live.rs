@@ -3,6 +3,7 @@
 //! Invariant: nothing here is made anew by a reload, so a reload can neither refill a budget nor lose a cap nor
 //! forget that somebody said no.
 
+use crate::allocation::Allocation;
 use crate::approvals::Approvals;
 use crate::caps::Caps;
 use crate::optouts::OptOuts;
@@ -20,6 +21,8 @@ pub struct Live {
     pub opt_outs: Arc<OptOuts>,
     /// What exchanges say of our creatives.
     pub approvals: Arc<Approvals>,
+    /// What sources brought, what is tried, and where money goes.
+    pub allocation: Arc<Allocation>,
     stats: DashMap<AccountId, Arc<LineItemStats>>,
     qps: DashMap<String, Arc<QpsWindow>>,
 }
@@ -32,6 +35,7 @@ impl Live {
             caps,
             opt_outs: Arc::default(),
             approvals: Arc::default(),
+            allocation: Arc::default(),
             stats: DashMap::new(),
             qps: DashMap::new(),
         }

@@ -4,7 +4,7 @@
 //! cannot fail: no bid is a value with a reason. Same inputs and same live state, same decision.
 //!
 //! The files follow the request: `audience` (consent, user, profile) → `target` (line items and creatives that may
-//! answer) → `score` (the model) → `price` (value, deal, floor) → `choose` (the best
+//! answer) → `score` (the model) → `explore` (trials, weights) → `price` (value, deal, floor) → `choose` (the best
 //! of each deal and of the open auction, money last; `beside`, `pod` and `road_block` say which may stand together).
 
 mod audience;
@@ -12,9 +12,11 @@ mod beside;
 mod choose;
 mod exchange;
 mod explain;
+mod explore;
 mod live;
 mod pod;
 mod price;
+mod reallocate;
 mod road_block;
 mod score;
 mod scratch;
@@ -24,7 +26,9 @@ mod target;
 pub use audience::{Audience, People, Summary};
 pub use exchange::ExchangeTerms;
 pub use explain::{Explanation, Fate, Scored, Step, explain};
+pub use explore::Standing;
 pub use live::{LineItemStats, Live, QpsWindow};
+pub use reallocate::reallocate;
 pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
 pub use snapshot::{Parts, Ready, Snapshot, template};
 
@@ -91,6 +95,7 @@ pub fn bid(
     (turn.lap)(Stage::Target);
     score::score(request, exchange, snapshot, &audience, scratch, turn);
     (turn.lap)(Stage::Score);
+    explore::explore(request, exchange, snapshot, live, scratch, turn);
     price::price(request, exchange, snapshot, &audience, scratch, turn);
     choose::choose(request, exchange, snapshot, live, terms, scratch, turn);
     (turn.lap)(Stage::Price);

@@ -1,7 +1,7 @@
 //! From value to price: goal × prediction × multipliers, the pace of the budget, the fixed price of deals, the floor. Integers from here on.
 
 use super::scratch::{Auction, Candidate};
-use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn};
+use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn, explore};
 use crate::openrtb::request::Request;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::models::Score;
@@ -34,9 +34,12 @@ pub(super) fn price(
             last = Some((candidate.imp, opportunity));
             valued = value(snapshot, item, candidate, &opportunity, profile, turn.now);
         }
+        if candidate.fell_out.is_some() {
+            continue;
+        }
         let priced = match valued {
             Ok(value) => {
-                candidate.value = value;
+                candidate.value = candidate.standing.weigh(value, item.definition.max_bid);
                 let pace = Pace::of(
                     &snapshot.ready[candidate.line_item as usize],
                     candidate,
@@ -55,6 +58,7 @@ pub(super) fn price(
             Err(reason) => scratch.funnel.out_candidate(snapshot, candidate, reason),
         }
     }
+    explore::propensities(snapshot, &mut scratch.candidates, turn.seed);
 }
 
 /// What an impression is worth here, unless the house's policy forbids the ad or the model could not score it.

@@ -1,6 +1,7 @@
 //! The memory of one worker's decisions, reused from request to request.
 
 use super::audience::Summary;
+use super::explore::Standing;
 use super::snapshot::Snapshot;
 use crate::creative::Fit;
 use crate::store::campaigns::MatchScratch;
@@ -115,7 +116,8 @@ pub struct Candidate {
     pub floor: Floor,
     /// `None` = the model could not score it.
     pub score: Option<Score>,
-    /// What an impression is expected to be worth, multipliers included.
+    pub standing: Standing,
+    /// What an impression is expected to be worth, multipliers, weight and trial included.
     pub value: Cpm,
     /// What is bid, in the accounting currency; `None` = fell out.
     pub price: Option<Cpm>,

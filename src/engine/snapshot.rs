@@ -2,6 +2,7 @@
 //! before it is shown, replaced whole on a reload.
 
 use super::{ExchangeTerms, LineItemStats, Live, People};
+use crate::allocation::Exploration;
 use crate::caps::{CapLevel, CapObject, CapRule};
 use crate::creative::{self, Template};
 use crate::pacing::{Account, AccountKind, PacePlan};
@@ -69,6 +70,8 @@ pub struct Ready {
     /// One per creative: the ad as the model sees it.
     pub rows: Vec<CandidateRow>,
     pub roadblock: bool,
+    /// Of its campaign.
+    pub exploration: Arc<Exploration>,
 }
 
 impl Snapshot {
@@ -243,6 +246,8 @@ fn ready_all(
                 .account(campaign.account, name, AccountKind::Campaign, zone, now);
             account.set_limits(campaign.definition.budget, now);
             account.set_plan(pace_of_campaign(campaigns, campaign));
+            let exploration = live.allocation.exploration(campaign.id);
+            exploration.reserve(campaign.definition.exploration);
             account
         })
         .collect();
@@ -367,6 +372,7 @@ fn ready_one(
             .collect(),
         rows,
         roadblock: item.definition.roadblock,
+        exploration: live.allocation.exploration(campaign.id),
     }
 }
 

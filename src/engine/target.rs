@@ -4,6 +4,7 @@
 //! Where deals are offered, the line items that target them are looked at before the others, so that no deal is left
 //! without its bid because many can answer without one (section 7.3).
 
+use super::explore::Standing;
 use super::scratch::{Auction, Candidate, Fallen, Floor, Funnel, Shares};
 use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
@@ -254,6 +255,7 @@ impl<'g, 'r> Gate<'g, 'r> {
                     guaranteed: deal.is_some_and(|deal| deal.guaranteed),
                     floor,
                     score: None,
+                    standing: Standing::PLAIN,
                     value: Cpm::ZERO,
                     price: None,
                     fell_out: None,

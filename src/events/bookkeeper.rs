@@ -22,6 +22,7 @@ use super::lock::DirLock;
 use super::memory::MemoryLimits;
 use super::notice::Inbound;
 use super::replay::{at_dir, restore};
+use crate::allocation::Allocation;
 use crate::approvals::{Approvals, Place};
 use crate::caps::Caps;
 use crate::journal::{Journal, Medium};
@@ -55,6 +56,8 @@ pub struct BooksSettings {
     pub opt_outs: Arc<OptOuts>,
     /// What exchanges say of creatives; the books' checkpoints keep it.
     pub approvals: Arc<Approvals>,
+    /// What sources cost and brought; likewise.
+    pub allocation: Arc<Allocation>,
 }
 
 impl BooksSettings {
@@ -68,6 +71,7 @@ impl BooksSettings {
             memory: MemoryLimits::default(),
             opt_outs: Arc::default(),
             approvals: Arc::default(),
+            allocation: Arc::default(),
         }
     }
 }
@@ -138,7 +142,8 @@ impl Bookkeeper {
         settings.opt_outs.open(&settings.dir)?;
         let mut books = Books::new(budgets, caps, settings.memory)
             .honouring(settings.opt_outs.clone())
-            .telling(settings.approvals.clone());
+            .telling(settings.approvals.clone())
+            .allocating(settings.allocation.clone());
         let (journal, replayed) = restore(settings, &mut books, now, wrap)?;
         let (sender, queue) = channel::bounded(settings.queue_max);
         let counts = Arc::new(BooksCounts::default());

@@ -29,6 +29,7 @@ use super::losses::RecentLosses;
 use super::memory::{Marks, Memory, MemoryLimits, Order, OrderKey};
 use super::notice::{Conversion, Engagement, Inbound, Paid, What};
 use super::token::Token;
+use crate::allocation::{self, Allocation, Fact, Source};
 use crate::approvals::{self, Approvals, CreativeLoss};
 use crate::caps::{self, CapLevel, CapObject, Caps};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
@@ -37,7 +38,7 @@ use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Settled};
-use crate::units::{AccountId, Nanos, Timestamp, UserKey};
+use crate::units::{AccountId, Nanos, ObjectId, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub struct Books {
     caps: Arc<Caps>,
     opt_outs: Arc<OptOuts>,
     approvals: Arc<Approvals>,
+    allocation: Arc<Allocation>,
     memory: Memory,
     losses: RecentLosses,
 }
@@ -69,6 +71,8 @@ pub enum RestoreError {
     Caps(#[from] caps::RestoreError),
     #[error(transparent)]
     Approvals(#[from] approvals::RestoreError),
+    #[error(transparent)]
+    Allocation(#[from] allocation::RestoreError),
 }
 
 impl Books {
@@ -78,6 +82,7 @@ impl Books {
             caps,
             opt_outs: Arc::default(),
             approvals: Arc::default(),
+            allocation: Arc::default(),
             memory: Memory::new(limits),
             losses: RecentLosses::default(),
         }
@@ -91,6 +96,11 @@ impl Books {
     /// Books that tell `approvals` what loss notices say of creatives.
     pub fn telling(self, approvals: Arc<Approvals>) -> Books {
         Books { approvals, ..self }
+    }
+
+    /// Books that tell `allocation` what every source cost and brought.
+    pub fn allocating(self, allocation: Arc<Allocation>) -> Books {
+        Books { allocation, ..self }
     }
 
     /// What `inbound` means. Changes nothing.
@@ -200,6 +210,7 @@ impl Books {
     pub fn settle(&self, record: &Record) -> Option<Settled> {
         let token = &record.token;
         self.hear(record);
+        self.count_source(record);
         if let Some(price) = record.verdict.booked {
             self.count_impression(record);
             let accounts = accounts(token);
@@ -259,6 +270,7 @@ impl Books {
         self.memory.checkpoint(&mut memory);
         self.budgets.hold_times().checkpoint(&mut memory);
         self.approvals.checkpoint(&mut memory);
+        self.allocation.checkpoint(self.memory.clock(), &mut memory);
         [
             memory.finish(),
             self.budgets.checkpoint(true),
@@ -283,6 +295,10 @@ impl Books {
         // Absent in a checkpoint of a version that did not hear what exchanges say of creatives.
         if !fields.is_at_end() {
             self.approvals.restore(&mut fields)?;
+        }
+        // Absent in a checkpoint of a version that did not count sources.
+        if !fields.is_at_end() {
+            self.allocation.restore(&mut fields)?;
         }
         fields.finish()?;
         self.budgets.restore(budgets, now)?;
@@ -409,6 +425,42 @@ impl Books {
         })
     }
 
+    /// What the source of a bid cost and brought.
+    fn count_source(&self, record: &Record) {
+        let (token, at) = (&record.token, record.at);
+        let (placement, tried) = Source::of_arms(token.arms);
+        let source = Source {
+            line_item: token.line_item,
+            exchange: token.exchange,
+            format: token.format as u8,
+            placement,
+        };
+        let exploration = || self.allocation.exploration(token.campaign);
+        if let Some(price) = record.verdict.booked {
+            self.allocation.sources.count(source, Fact::Impression(price), at);
+            exploration().cost(tried, price);
+        }
+        if !record.verdict.counts() {
+            return;
+        }
+        match &record.what {
+            What::Click => {
+                self.allocation.sources.count(source, Fact::Click, at);
+                exploration().click(tried);
+            }
+            What::Conversion(conversion) => {
+                let sign = if conversion.reversal { -1 } else { 1 };
+                let fact = Fact::Conversion {
+                    event: ObjectId::of(&conversion.name),
+                    count: sign,
+                    value: Nanos(worth(conversion, token).0 * i64::from(sign)),
+                };
+                self.allocation.sources.count(source, fact, at);
+            }
+            _ => {}
+        }
+    }
+
     /// What the exchange lets us know of the creative.
     fn hear(&self, record: &Record) {
         let (verdict, token) = (&record.verdict, &record.token);
@@ -468,6 +520,18 @@ fn should_be_held(inbound: &Inbound, marks: Marks) -> bool {
         token.win_hold_end.min(token.hold_end)
     };
     inbound.at <= end && !marks.has_any(Marks(Marks::LOST.0 | Marks::BOOKED.0))
+}
+
+/// What a conversion is worth in the accounting currency: known where it is told in the currency of its bid, else 0.
+fn worth(conversion: &Conversion, token: &Token) -> Nanos {
+    const BILLIONTHS: u64 = 1_000_000_000;
+    let known = conversion
+        .currency
+        .is_some_and(|currency| currency == token.currency);
+    match u64::try_from(token.rate.0) {
+        Ok(rate) if known => conversion.value.scaled_up(rate, BILLIONTHS),
+        _ => Nanos::ZERO,
+    }
 }
 
 fn accounts(token: &Token) -> [AccountId; 2] {

@@ -137,6 +137,11 @@ impl Memory {
         *known = order;
     }
 
+    /// The latest time that any event carried; 1970 where there was none.
+    pub fn clock(&self) -> Timestamp {
+        self.clock.max(Timestamp(0))
+    }
+
     /// Moves the clock on and forgets what is over.
     pub fn advance(&mut self, at: Timestamp) {
         self.horizon = self.horizon(at);

@@ -172,6 +172,9 @@ pub struct Candidate {
     pub sampling: f32,
     #[prost(message, optional, tag = "16")]
     pub features: Option<Features>,
+    /// The probability with which it was the best bid of the open auction on its imp.
+    #[prost(float, tag = "17")]
+    pub propensity: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]

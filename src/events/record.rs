@@ -77,6 +77,8 @@ pub struct LoggedCandidate<'a> {
     /// Why it is no bid; empty where it is one.
     pub reason: &'a str,
     pub sampling: f32,
+    /// Of a bid: with which probability it was the best one of the open auction on its imp; 0 where it is none.
+    pub propensity: f32,
     pub features: Option<Served<'a>>,
 }
 
@@ -196,6 +198,7 @@ impl<'b> AnswerWriter<'b> {
         put_text(14, candidate.reason, out);
         float::encode(15, &candidate.sampling, out);
         put_features(16, candidate.features, out);
+        float::encode(17, &candidate.propensity, out);
         nested.finish(out);
     }
 
@@ -329,6 +332,7 @@ mod tests {
             floor: Cpm(100),
             reason: "",
             sampling: 1.0,
+            propensity: 0.5,
             features: Some(Served {
                 ids: &[],
                 numbers: &[2.0],
@@ -387,6 +391,7 @@ mod tests {
                 reason: String::new(),
                 sampling: 1.0,
                 features: features(&[], &[2.0]),
+                propensity: 0.5,
             }],
         };
         assert_eq!(bid, expected);

@@ -91,7 +91,7 @@ pub struct Token {
     pub consent: Option<Consent>,
     /// A stored profile was found and used.
     pub profile_used: bool,
-    /// One byte for each of four experiments.
+    /// Bits 0-7: 1 where the bid was a trial of exploration; bits 16-31: the placement of its source (0 = not known).
     pub arms: u32,
 }
 

@@ -7,7 +7,7 @@ use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
 use super::worker::{Reply, empty, not_allowed};
-use super::{PhaseWatch, approvals, body, budgets, explain, metrics};
+use super::{PhaseWatch, allocation, approvals, body, budgets, explain, metrics};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
@@ -83,7 +83,9 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/api/v1/budgets", &Method::GET) => json_reply(StatusCode::OK, &budgets::report(common)),
         ("/api/v1/approvals", &Method::GET) => json_reply(StatusCode::OK, &approvals::report(common)),
         ("/api/v1/approvals", &Method::POST) => clear_approval(common, request).await,
-        ("/api/v1/approvals", _) => not_allowed("GET, POST"),
+        ("/api/v1/allocation", &Method::GET) => json_reply(StatusCode::OK, &allocation::report(common)),
+        ("/api/v1/allocation", &Method::POST) => decide_allocation(common, request).await,
+        ("/api/v1/approvals" | "/api/v1/allocation", _) => not_allowed("GET, POST"),
         ("/api/v1/reload", &Method::POST) => reload(common).await,
         ("/api/v1/explain", &Method::POST) => explain(common, request).await,
         ("/api/v1/opt-out", &Method::POST) => privacy(common, Action::OptOut, request).await,
@@ -94,7 +96,7 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/api/v1/opt-out" | "/api/v1/opt-in" | "/api/v1/opt-out/status", _) => not_allowed("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "known: /healthz /readyz /metrics /api/v1/budgets /api/v1/approvals, POST /api/v1/reload, POST /api/v1/explain, \
+            "known: /healthz /readyz /metrics /api/v1/budgets /api/v1/approvals /api/v1/allocation, POST /api/v1/reload, POST /api/v1/explain, \
              POST /api/v1/opt-out, POST /api/v1/opt-out/status, POST /api/v1/opt-in\n",
         ),
     }
@@ -159,6 +161,27 @@ async fn reload(common: &Common) -> Reply {
 }
 
 async fn clear_approval(common: &Common, request: Request<Incoming>) -> Reply {
+    match read_body(common, request).await {
+        Ok(raw) => {
+            let (status, body) = approvals::clear(common, &raw).await;
+            json_reply(status, &body)
+        }
+        Err(status) => empty(status),
+    }
+}
+
+async fn decide_allocation(common: &Common, request: Request<Incoming>) -> Reply {
+    match read_body(common, request).await {
+        Ok(raw) => {
+            let (status, body) = allocation::decide(common, &raw);
+            json_reply(status, &body)
+        }
+        Err(status) => empty(status),
+    }
+}
+
+/// A body within its limits of size and time; else the status to answer with.
+async fn read_body(common: &Common, request: Request<Incoming>) -> Result<Bytes, StatusCode> {
     let (head, incoming) = request.into_parts();
     let limits = &common.settings.limits;
     let read = tokio::time::timeout(
@@ -166,12 +189,8 @@ async fn clear_approval(common: &Common, request: Request<Incoming>) -> Reply {
         body::read(&head.headers, incoming, limits.body_bytes),
     );
     match read.await {
-        Ok(Ok(raw)) => {
-            let (status, body) = approvals::clear(common, &raw).await;
-            json_reply(status, &body)
-        }
-        Ok(Err(error)) => empty(error.status()),
-        Err(_) => empty(StatusCode::BAD_REQUEST),
+        Ok(read) => read.map_err(|error| error.status()),
+        Err(_) => Err(StatusCode::BAD_REQUEST),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The control thread: moves budgets and caps on in time, ten times a second.
 
+use super::allocation::Schedule;
 use super::{Phase, PhaseWatch, clock};
-use crate::engine::Live;
+use crate::engine::{Live, Snapshot};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -11,12 +13,19 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs until `stop` hangs up.
-pub fn spawn(live: Arc<Live>, phase: PhaseWatch, stop: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+pub fn spawn(
+    live: Arc<Live>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    phase: PhaseWatch,
+    stop: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("control".into()).spawn(move || {
+        let mut allocation = Schedule::default();
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
             let now = clock::now();
             let expired = live.budgets.tick(now);
             live.caps.tick(now);
+            allocation.tick(&snapshot.load(), &live, now);
             if expired.count > 0 && *phase.borrow() == Phase::Serving {
                 tracing::debug!(count = expired.count, amount = %expired.amount, "holds expired");
             }

@@ -5,6 +5,7 @@
 //! beside it `notice`, the pages for people (`why`, `opt_out`), `admin`, `metrics`, and the threads `control` and `reload`.
 
 mod admin;
+mod allocation;
 mod approvals;
 mod bid;
 mod body;

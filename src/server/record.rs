@@ -147,6 +147,7 @@ fn logged<'a>(
         floor: candidate.floor.accounting,
         reason: candidate.fell_out.map_or("", Reason::name),
         sampling,
+        propensity: bid.map_or(0.0, |bid| bid.candidate.standing.propensity),
         features: Some(Served {
             ids: &row.slots,
             numbers: &[],

@@ -106,7 +106,7 @@ impl<'a> Answer<'a> {
             user: self.scratch.audience.key,
             consent: self.scratch.audience.consent,
             profile_used: self.scratch.audience.has_profile,
-            arms: 0,
+            arms: bid.candidate.standing.arms(),
         }
     }
 

@@ -128,13 +128,14 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
 
     let (phase, phase_watch) = watch::channel(Phase::Serving);
     let (stop_control, stop) = channel();
-    let control = control::spawn(live.clone(), phase_watch.clone(), stop)?;
+    let control = control::spawn(live.clone(), common.snapshot.clone(), phase_watch.clone(), stop)?;
     let (stop_standby, stop) = channel();
     let ledger = Ledger {
         books: BooksSettings {
             queue_max: common.settings.limits.notice_queue,
             opt_outs: live.opt_outs.clone(),
             approvals: live.approvals.clone(),
+            allocation: live.allocation.clone(),
             ..BooksSettings::new(common.settings.data.join("books"))
         },
         authority: authority(&common.settings),

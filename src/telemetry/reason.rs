@@ -56,6 +56,8 @@ pub enum Reason {
     DsaRendering,
     NotScored,
     Model,
+    /// Its source rests: it brought too little for what it cost.
+    Rests,
     Policy,
     BelowFloor,
     /// Held back, or bid down below the floor, so that its budget lasts.
@@ -68,7 +70,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 47] = [
+    pub const ALL: [Reason; 48] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -110,6 +112,7 @@ impl Reason {
         Reason::DsaRendering,
         Reason::NotScored,
         Reason::Model,
+        Reason::Rests,
         Reason::Policy,
         Reason::BelowFloor,
         Reason::Paced,
@@ -162,6 +165,7 @@ impl Reason {
             Reason::DsaRendering => "dsa_rendering",
             Reason::NotScored => "not_scored",
             Reason::Model => "model",
+            Reason::Rests => "rests",
             Reason::Policy => "policy",
             Reason::BelowFloor => "below_floor",
             Reason::Paced => "paced",

@@ -16,6 +16,7 @@ public_url = "http://bid.example"
 time_zone = "America/New_York"
 eid_sources = ["id.example"]
 pacing = "asap"
+exploration = 0.0
 
 [limits]
 decision_budget = "1s"

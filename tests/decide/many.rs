@@ -225,6 +225,8 @@ fn definitions(line_items: usize, daily: Nanos, dice: &mut Dice) -> Definitions 
             advertiser,
             status: Status::Active,
             pacing: Spread::AsFastAsPossible,
+            exploration: 0.0,
+            reallocation: None,
             budget: Limits {
                 daily: Some(daily),
                 ..Limits::default()

@@ -84,6 +84,7 @@ workers = 2
 data = {data:?}
 time_zone = "UTC"
 pacing = "asap"
+exploration = 0.0
 drain_notice = "{drain_notice}"
 drain_max = "5s"
 

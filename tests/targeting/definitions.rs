@@ -32,6 +32,8 @@ pub fn campaign(id: &str, advertiser: usize, line_items: Vec<LineItem>) -> Campa
         status: Status::Active,
         budget: Limits::default(),
         pacing: Spread::AsFastAsPossible,
+        exploration: 0.0,
+        reallocation: None,
         flight: Flight::default(),
         line_items,
     }

@@ -1,7 +1,7 @@
 //! What people configure, after inheritance, before it is compiled: plain values, ids as strings.
 
 use crate::store::campaigns::expression::Expression;
-use crate::units::{Cpm, HourOfWeek, Limits, Spread, Timestamp};
+use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Spread, Timestamp};
 use std::net::IpAddr;
 
 pub use super::goal::{BidStrategy, Discount, LifetimeValue, ProfileAmount, Weights};
@@ -46,8 +46,56 @@ pub struct Campaign {
     pub status: Status,
     pub budget: Limits,
     pub pacing: Spread,
+    /// The share of its money that is for trials: 0..=0.5.
+    pub exploration: f64,
+    pub reallocation: Option<Reallocation>,
     pub flight: Flight,
     pub line_items: Vec<LineItem>,
+}
+
+/// By which rules a campaign moves its money between line items, exchanges, formats and placements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reallocation {
+    /// Seconds between two looks.
+    pub every_s: u32,
+    /// The name of the conversion that counts.
+    pub event: String,
+    pub conversions_min: u32,
+    pub cac_max: Option<Nanos>,
+    /// A weight above it waits for a person.
+    pub approve_above: f64,
+    pub ltv: Option<LtvRule>,
+    pub roi: Option<RoiRule>,
+    pub retention: Option<RetentionRule>,
+    /// Seconds that a slice rests which is below its target.
+    pub pause_s: u32,
+}
+
+/// Lifetime value by acquisition cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LtvRule {
+    /// Of a converted user; `None` = what conversions are told to be worth.
+    pub ltv: Option<Nanos>,
+    pub more_over: f64,
+    pub less_under: f64,
+    pub step: f64,
+}
+
+/// Return on investment: 1.5 = 150 %.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoiRule {
+    pub more_over: f64,
+    pub step: f64,
+    pub target: Option<f64>,
+}
+
+/// Those who come back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionRule {
+    pub event: String,
+    pub floor: f64,
+    pub ctr_over: f64,
+    pub step: f64,
 }
 
 /// From (inclusive) until (exclusive); `None` = open.
