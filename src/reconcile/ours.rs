@@ -41,7 +41,7 @@ pub enum By {
     Bill,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Ours {
     pub question: Question,
     bids: HashMap<BidId, OurBid, BuildHasherDefault<MixHasher>>,

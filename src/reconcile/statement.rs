@@ -33,7 +33,7 @@ pub struct Part {
     pub totals: Totals,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statement {
     pub totals: Totals,

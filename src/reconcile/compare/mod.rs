@@ -160,7 +160,7 @@ pub struct Group {
     pub theirs: Side,
 }
 
-/// See the [module](self). Money is in `currency`.
+/// Money is in `currency`.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub currency: Currency,

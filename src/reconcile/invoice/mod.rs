@@ -27,7 +27,7 @@ pub struct InvoiceOptions {
     pub decimal: Decimal,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Invoice {
     path: PathBuf,
     reader: csv::Reader<Bounded<BufReader<File>>>,
