@@ -234,6 +234,7 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         budget: Limits::default(),
         pacing: Spread::AsFastAsPossible,
         flight: Flight::default(),
+        in_stock: true,
         targeting: targeting(dice),
         bid: BidStrategy::Cpm(Cpm(500_000 + dice.below(5_000_000) as i64)),
         ltv: LifetimeValue::default(),

@@ -11,7 +11,7 @@ use super::problem::Report;
 use super::{caps, quantity, reallocation};
 use crate::store::campaigns::definition::{Campaign, Cap, CapLevel, Flight, Status};
 use crate::units::{Limits, Spread, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Keys of `defaults`, campaign and line item alike.
 #[rustfmt::skip]
@@ -34,6 +34,8 @@ pub(super) struct References<'a> {
     pub by_id: &'a HashMap<String, usize>,
     pub creatives: &'a Creatives,
     pub exchanges: &'a [&'a str],
+    /// Items of catalogues.
+    pub out_of_stock: &'a HashSet<String>,
     /// Where nothing is said.
     pub pacing: Spread,
     pub exploration: f64,

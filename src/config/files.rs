@@ -17,12 +17,13 @@ const FILES_MAX: usize = 16_384;
 /// A token, not a document.
 const SECRET_BYTES_MAX: u64 = 4096;
 
-const SINGLE: [&str; 5] = [
+const SINGLE: [&str; 6] = [
     "outbid.toml",
     "models.toml",
     "rates.toml",
     "policy.toml",
     "signals.toml",
+    "stock.toml",
 ];
 const FOLDERS: [&str; 4] = ["exchanges", "advertisers", "campaigns", "creatives"];
 

@@ -17,7 +17,7 @@ use crate::units::Limits;
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
-    "id", "status", "budget", "flight", "caps", "region",
+    "id", "status", "budget", "flight", "caps", "region", "items",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
     "pacing", "ltv", "ltv_from",
 ];
@@ -50,6 +50,7 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         budget,
         pacing,
         flight,
+        in_stock: in_stock(table, refs),
         targeting: targeting::read(&levels.table("targeting", targeting::KEYS), refs.exchanges),
         bid: bid::read(table, levels, purse, is_paced),
         ltv: bid::lifetime_value(levels, purse),
@@ -85,6 +86,19 @@ fn budget(table: &Table<'_>, parent: &Parent<'_>) -> Limits {
         }
     }
     limits
+}
+
+/// A line item whose items are all out of stock does not bid; what it leaves of the campaign's budget is the others'.
+fn in_stock(table: &Table<'_>, refs: &References<'_>) -> bool {
+    let items = table.list("items", Node::name);
+    let in_stock = items.is_empty() || items.iter().any(|item| !refs.out_of_stock.contains(item));
+    if let (false, Some(node)) = (in_stock, table.get("items")) {
+        node.note(
+            "none of these items is in stock: the line item does not bid",
+            "it bids again once stock.toml does not name all of them",
+        );
+    }
+    in_stock
 }
 
 /// What is common to the line item's own flight and the campaign's.

@@ -10,6 +10,7 @@
 //! | `rates.toml` | exchange rates with their date |
 //! | `policy.toml` | never this ad to these people |
 //! | `signals.toml` | named signals of places, such as the weather |
+//! | `stock.toml` | items that cannot be had |
 //! | `exchanges/NAME.toml` | one exchange |
 //! | `advertisers/NAME.toml` | one advertiser and the defaults of its campaigns |
 //! | `creatives/NAME.toml` | creatives |
@@ -46,6 +47,7 @@ mod quantity;
 mod rates;
 mod reallocation;
 mod settings;
+mod stock;
 mod supply;
 mod targeting;
 mod traffic;
@@ -217,7 +219,12 @@ fn read_definitions(
         .iter()
         .for_each(|d| creatives.read(d, &refs, &mut ids, report));
 
+    let out_of_stock = folder
+        .single("stock.toml")
+        .map(|d| stock::read(d, now, report))
+        .unwrap_or_default();
     let refs = campaign::References {
+        out_of_stock: &out_of_stock,
         owners: &owners,
         by_id: &by_id,
         creatives: &creatives,
@@ -281,6 +288,7 @@ mod tests {
             "rates.toml",
             "policy.toml",
             "signals.toml",
+            "stock.toml",
         ];
         let single = singles.iter().filter_map(|name| read.single(name));
         let kinds = ["exchanges", "advertisers", "campaigns", "creatives"];
@@ -302,6 +310,7 @@ mod tests {
             rates::KEYS,
             policy::RULE_KEYS,
             policy::SIGNAL_KEYS,
+            stock::KEYS,
             exchange::KEYS,
             exchange::EXPIRY_KEYS,
             exchange::PRICE_KEYS,

@@ -296,6 +296,7 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         pacing: Spread::AsFastAsPossible,
         budget: Limits::default(),
         flight: Flight::default(),
+        in_stock: true,
         targeting: targeting(dice),
         bid,
         ltv: LifetimeValue {

@@ -46,6 +46,7 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         budget: Limits::default(),
         pacing: Spread::AsFastAsPossible,
         flight: Flight::default(),
+        in_stock: true,
         targeting: Targeting::default(),
         bid: BidStrategy::Cpm(Cpm(1_000_000)),
         ltv: LifetimeValue::default(),

@@ -198,7 +198,10 @@ fn compile_line_item(
         counted_as: ObjectId::of(whole),
         campaign: position,
         advertiser: campaign.advertiser,
-        serving: parents_active && definition.status == Status::Active && !creatives.is_empty(),
+        serving: parents_active
+            && definition.status == Status::Active
+            && definition.in_stock
+            && !creatives.is_empty(),
         creatives,
         formats,
         prior: prior(&definition),

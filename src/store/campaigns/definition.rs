@@ -134,6 +134,8 @@ pub struct LineItem {
     pub budget: Limits,
     pub pacing: Spread,
     pub flight: Flight,
+    /// Something that it advertises can be had.
+    pub in_stock: bool,
     pub targeting: Targeting,
     pub bid: BidStrategy,
     pub ltv: LifetimeValue,
