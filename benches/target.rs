@@ -177,6 +177,7 @@ fn definitions(line_items: usize) -> Definitions {
         categories: Vec::new(),
         cattax: 1,
         time_zone: "UTC".into(),
+        do_not_disturb: None,
         status: Status::Active,
     };
     let banner = |(w, h)| {
@@ -241,6 +242,8 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),
+        suppressions: Vec::new(),
+        back_off: None,
         without_id: WithoutId::Bid,
         creatives,
         deliver_deals: false,
@@ -254,6 +257,7 @@ fn creative(id: String, ad: Ad) -> Creative {
         id,
         advertiser: 0,
         status: Status::Active,
+        groups: Vec::new(),
         domains: Vec::new(),
         categories: Vec::new(),
         cattax: 1,

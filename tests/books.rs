@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use outbid::allocation::{Allocation, Source};
 use outbid::approvals::{Approvals, Place};
-use outbid::caps::{CapLevel, CapObject, CapRule, Caps};
+use outbid::caps::{BackOff, Buyers, CapLevel, CapObject, CapRule, Caps, Seen};
 use outbid::events::booking::{Flags, Record, Verdict};
 use outbid::events::bookkeeper::{Bookkeeper, BooksError, BooksSettings, Desk, NotBooked, Receipt};
 use outbid::events::books::Books;
@@ -445,6 +445,108 @@ fn allowed_after(world: &World, events: &[Inbound]) -> bool {
         books.apply(&record);
     }
     world.approvals.allows(PLACE(), 7, Timestamp(T0.0 + 3_600_000))
+}
+
+/// Whether the user is known to have bought from the advertiser within a day, and whether one unanswered impression is all
+/// there is of the line item, after `events`: told by the books, and by those that read the same journal after a crash.
+fn remembered_after(events: &[Inbound]) -> (bool, bool) {
+    let buyers = Buyers::new(vec![CapObject::bought(ObjectId::of("a"), "purchase")], 86_400);
+    let back_off = BackOff {
+        object: CapObject::unanswered(ObjectId::of("li")),
+        after: 1,
+        pause_s: 86_400,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let image = tempfile::tempdir().unwrap();
+    let told = |world: &World| {
+        let seen = world.caps.seen(USER);
+        let told = |ask: &dyn Fn(&Seen<'_>) -> bool| seen.as_ref().is_some_and(ask);
+        (
+            told(&|seen| seen.has_bought(&buyers, Timestamp(T0.0 + 60_000))),
+            told(&|seen| seen.backs_off(&back_off, Timestamp(T0.0 + 60_000))),
+        )
+    };
+    let world = || {
+        let world = World::new();
+        world
+            .caps
+            .set_rules(buyers.asks_for().chain([back_off.asks_for()]));
+        world
+    };
+    let first = world();
+    let keeper = open(&settings(dir.path()), &first);
+    for event in events {
+        book(&keeper.desk(), event.clone()).unwrap();
+    }
+    // As a crash would leave it: no checkpoint.
+    copy(dir.path(), image.path());
+    keeper.stop().unwrap();
+    let before = told(&first);
+    for folder in [&image, &dir] {
+        let again = world();
+        let _keeper = open(&settings(folder.path()), &again);
+        assert_eq!(told(&again), before, "after a restart");
+    }
+    before
+}
+
+#[test]
+fn whoever_bought_is_a_buyer_until_every_order_is_taken_back() {
+    let order = |id, reversal| conversion(Some(id), reversal);
+    let of_nobody = with(order("o1", false), |inbound| inbound.token.user = None);
+    let tested = with(order("o1", false), |inbound| inbound.token.test = true);
+    let signup = with(order("o1", false), |inbound| {
+        if let What::Conversion(conversion) = &mut inbound.what {
+            conversion.name = "signup".into();
+        }
+    });
+    for (events, is_buyer) in [
+        (vec![order("o1", false)], true),
+        (vec![order("o1", false), order("o1", true)], false),
+        (
+            vec![order("o1", false), order("o1", false), order("o1", true)],
+            false,
+        ),
+        (
+            vec![order("o1", false), order("o2", false), order("o2", true)],
+            true,
+        ),
+        (
+            vec![
+                order("o1", false),
+                order("o2", false),
+                order("o2", true),
+                order("o1", true),
+            ],
+            false,
+        ),
+        (vec![order("o1", true)], false),
+        (vec![of_nobody], false),
+        (vec![tested], false),
+        (vec![signup], false),
+    ] {
+        assert_eq!(remembered_after(&events), (is_buyer, false), "{events:?}");
+    }
+}
+
+#[test]
+fn an_impression_is_unanswered_until_its_line_item_is_clicked() {
+    let click = |seconds| at(seconds, token(1), What::Click, PriceField::Absent);
+    let later = with(click(4), |inbound| {
+        inbound.token = Token {
+            user: Some(USER),
+            ..token(2)
+        };
+    });
+    for (events, unanswered) in [
+        (vec![bill(1)], true),
+        (vec![bill(1), click(2)], false),
+        (vec![click(1), bill(2)], false),
+        (vec![bill(1), later], false),
+        (vec![bill(1), click(2), click(2), shown(3)], false),
+    ] {
+        assert_eq!(remembered_after(&events), (false, unanswered), "{events:?}");
+    }
 }
 
 #[test]

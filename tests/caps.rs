@@ -1,6 +1,6 @@
 //! Frequency caps against a list of everything that ever happened.
 
-use outbid::caps::{CapLevel, CapObject, CapRule, Caps};
+use outbid::caps::{BackOff, Buyers, CapLevel, CapObject, CapRule, Caps, LIFETIME_S, Noted, Shown, UserFact};
 use outbid::units::{BidId, ObjectId, Timestamp, UserKey};
 use proptest::prelude::*;
 
@@ -272,4 +272,146 @@ fn a_user_shown_many_objects_keeps_the_latest() {
         (0..100).filter(|&n| stops(n).is_err()).collect::<Vec<_>>(),
         (36..100).collect::<Vec<_>>()
     );
+}
+
+const DAY: i64 = 86_400;
+
+fn learn(caps: &Caps, user: u64, fact: UserFact, at_s: i64) {
+    caps.learn(&Noted {
+        user: UserKey(user),
+        at: at(at_s),
+        fact,
+    });
+}
+
+fn shown(creative: u64) -> UserFact {
+    UserFact::Shown(Shown {
+        creative: ObjectId(creative),
+        line_item: ObjectId(0),
+        campaign: ObjectId(8),
+        advertiser: ObjectId(9),
+        answered: false,
+    })
+}
+
+#[test]
+fn a_window_without_an_end_is_never_over() {
+    let rule = CapRule {
+        object: object(0),
+        impressions: 1,
+        window_s: LIFETIME_S,
+    };
+    let mut caps = Caps::new(100);
+    caps.set_rules([rule]);
+    learn(&caps, 1, shown(1), 0);
+    for years in [1, 10, 50] {
+        caps.tick(at(years * 365 * DAY));
+        let next = Caps::new(100);
+        next.restore(&caps.checkpoint()).unwrap();
+        next.set_rules([rule]);
+        caps = next;
+        assert_eq!(caps.allows(UserKey(1), &[rule], at(years * 365 * DAY)), Err(0));
+    }
+}
+
+#[test]
+fn creatives_of_one_group_count_together() {
+    let group = CapObject::group(ObjectId(9), "promo");
+    assert_ne!(
+        group,
+        CapObject::group(ObjectId(10), "promo"),
+        "of another advertiser"
+    );
+    let creative = |n| CapObject::of(CapLevel::Creative, ObjectId(n));
+    let rule = CapRule {
+        object: group,
+        impressions: 2,
+        window_s: 60,
+    };
+    let caps = Caps::new(100);
+    caps.set_groups([(creative(1), group), (creative(2), group)]);
+    caps.set_rules([rule]);
+    learn(&caps, 1, shown(1), 0);
+    learn(&caps, 1, shown(3), 0);
+    assert_eq!(caps.allows(UserKey(1), &[rule], at(1)), Ok(()));
+    learn(&caps, 1, shown(2), 1);
+    assert_eq!(caps.allows(UserKey(1), &[rule], at(2)), Err(0));
+}
+
+/// What was unanswered at a line item, and who bought when, told by a list of everything that ever happened.
+#[derive(Clone, Debug)]
+enum Happened {
+    Shown,
+    Clicked,
+    Bought,
+    /// The n-th purchase before, counted back.
+    Returned(usize),
+    Wait(i64),
+    Tick,
+    Restart,
+}
+
+fn happened() -> impl Strategy<Value = Happened> {
+    prop_oneof![
+        8 => Just(Happened::Shown),
+        1 => Just(Happened::Clicked),
+        2 => Just(Happened::Bought),
+        1 => (0..3_usize).prop_map(Happened::Returned),
+        6 => prop_oneof![0..20_i64, 0..2_000_i64].prop_map(Happened::Wait),
+        1 => Just(Happened::Tick),
+        1 => Just(Happened::Restart),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn pauses_and_buyers_are_those_of_a_list_of_all_that_happened(steps in prop::collection::vec(happened(), 1..60)) {
+        let sold = CapObject::bought(ObjectId(9), "purchase");
+        let buyers = Buyers::new(vec![CapObject::bought(ObjectId(10), "purchase"), sold], 500);
+        let back_off = BackOff { object: CapObject::unanswered(ObjectId(0)), after: 3, pause_s: 100 };
+        let asked = || [back_off.asks_for()].into_iter().chain(buyers.asks_for()).collect::<Vec<_>>();
+        let user = UserKey(1);
+        let mut caps = Caps::new(100);
+        caps.set_rules(asked());
+        let (mut unanswered, mut bought): (Vec<i64>, Vec<i64>) = Default::default();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Happened::Shown => {
+                    learn(&caps, 1, shown(1), now);
+                    unanswered.push(now);
+                }
+                Happened::Clicked => {
+                    learn(&caps, 1, UserFact::Clicked(ObjectId(0)), now);
+                    unanswered.clear();
+                }
+                // As many as are kept of one seller: of more, the oldest are gone.
+                Happened::Bought if bought.len() < 5 => {
+                    learn(&caps, 1, UserFact::Bought(sold), now);
+                    bought.push(now);
+                }
+                Happened::Bought => {}
+                Happened::Returned(back) => if let Some(place) = bought.len().checked_sub(back + 1) {
+                    learn(&caps, 1, UserFact::Returned { sold, bought_at: at(bought[place]) }, now);
+                    bought.remove(place);
+                },
+                Happened::Wait(seconds) => now += seconds,
+                Happened::Tick => { caps.tick(at(now)); }
+                Happened::Restart => {
+                    let next = Caps::new(100);
+                    next.restore(&caps.checkpoint()).unwrap();
+                    next.set_rules(asked());
+                    caps = next;
+                }
+            }
+            let run = unanswered.len().checked_sub(3).map_or(&[][..], |from| &unanswered[from..]);
+            let moments: Vec<i64> = run.iter().copied().chain([now]).collect();
+            let pauses = !run.is_empty() && moments.windows(2).all(|pair| pair[1] - pair[0] < 100);
+            let is_buyer = bought.iter().any(|at| now - at < 500);
+            let seen = caps.seen(user);
+            prop_assert_eq!(seen.as_ref().is_some_and(|seen| seen.backs_off(&back_off, at(now))), pauses);
+            prop_assert_eq!(seen.as_ref().is_some_and(|seen| seen.has_bought(&buyers, at(now))), is_buyer);
+            drop(seen);
+        }
+    }
 }

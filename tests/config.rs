@@ -342,6 +342,33 @@ fn impossible_line_items_are_refused() {
             "9:9: line_item[0].caps[0]: a cap of `0` impressions; write a number within 1..=1000",
         ),
         (
+            "caps = [\"2 per day per line_item\", \"3 per day per line_item\"]",
+            "9:36: line_item[0].caps[1]: there is a cap of this level and window already; \
+             take one of them out, or give it an `audience`",
+        ),
+        (
+            "caps = [{ cap = \"2 per day per line_item\" }]",
+            "9:9: line_item[0].caps[0]: `audience` is missing; write for example `audience = '\"tier:gold\"'`",
+        ),
+        (
+            "caps = [\"2 per day per group promo\"]",
+            "9:9: line_item[0].caps[0]: no creative of this advertiser is in the group `promo`; \
+             write `groups = [\"promo\"]` in the creatives that it counts",
+        ),
+        (
+            "suppress_buyers = \"1y\"",
+            "9:19: line_item[0].suppress_buyers: `1y` is no window of time; write `minute`, `hour`, `day`, `week`, \
+             `month`, `lifetime` or a duration within 60s..=730d",
+        ),
+        (
+            "suppress_buyers_of = [{ for = \"14d\" }]",
+            "9:23: line_item[0].suppress_buyers_of[0]: `category` is missing; write for example `category = \"IAB10\"`",
+        ),
+        (
+            "back_off = { after = 0, pause = \"3d\" }",
+            "9:22: line_item[0].back_off.after: 0 is out of range; write a whole number within 1..=100",
+        ),
+        (
             "max_bid = 2.0",
             "7:7: line_item[0].bid: the bid 2.500000 is above `max_bid` 2.000000; lower the bid or raise `max_bid`",
         ),
@@ -486,6 +513,43 @@ fn goals_that_make_no_sense_are_refused() {
             "campaigns/spring.toml:8:7: line_item[0].bid: `max_clicks` needs a budget that is paced: as fast as \
            possible, every click is bought at the dearest; write `pacing = \"even\"`, or `cpc` for what a click is worth",
         ],
+    );
+}
+
+#[test]
+fn caps_of_groups_are_checked_at_the_advertiser_too() {
+    let advertiser = format!("{}caps = [\"2 per day per group promo\"]\n", BASE[4].1);
+    let expected = "advertisers/acme.toml:5:9: caps[0]: no creative of this advertiser is in the group `promo`; \
+                    write `groups = [\"promo\"]` in the creatives that it counts";
+    check("advertisers/acme.toml", &advertiser, &[expected]);
+    let creatives = BASE[6]
+        .1
+        .replace("id = \"spring\"", "id = \"spring\"\ngroups = [\"promo\"]");
+    let files = [
+        ("advertisers/acme.toml", advertiser.as_str()),
+        ("creatives/acme.toml", &creatives),
+    ];
+    let loaded = load(&files).unwrap();
+    assert!(
+        loaded
+            .definitions
+            .creatives
+            .iter()
+            .all(|creative| creative.groups == ["promo"])
+    );
+}
+
+#[test]
+fn hours_without_disturbance_leave_some_hours() {
+    let all = "do_not_disturb = [\"07-23\", \"22-08\"]\n";
+    let expected =
+        "1:18: do_not_disturb: this leaves no hour in which an ad may be shown; leave some hours out";
+    check("policy.toml", all, &[&format!("policy.toml:{expected}")]);
+    let advertiser = format!("{all}{}", BASE[4].1);
+    check(
+        "advertisers/acme.toml",
+        &advertiser,
+        &[&format!("advertisers/acme.toml:{expected}")],
     );
 }
 
@@ -700,7 +764,11 @@ fn line_items_inherit_key_by_key() {
     // One euro is 1.5 dollars in these rates.
     assert_eq!(item.max_bid, Some(Cpm(12_000_000)));
     assert_eq!(campaign.budget.daily, Some(Nanos(150 * Nanos::PER_UNIT)));
-    let caps: Vec<_> = item.caps.iter().map(|c| (c.level, c.impressions)).collect();
+    let caps: Vec<_> = item
+        .caps
+        .iter()
+        .map(|c| (c.level.clone(), c.impressions))
+        .collect();
     assert_eq!(caps, [(CapLevel::Advertiser, 9), (CapLevel::LineItem, 2)]);
 }
 
@@ -816,6 +884,7 @@ proptest! {
     fn no_value_of_a_key_makes_the_reader_panic(
         key in prop::sample::select(vec![
             "flight", "caps", "targeting", "multiplier", "region", "bid", "max_bid", "budget", "creatives", "id",
+            "suppress_buyers", "suppress_buyers_of", "back_off",
         ]),
         value in "[-0-9a-z\"'{}\\[\\] .,=:é€]{0,30}",
     ) {

@@ -7,8 +7,9 @@
 //! In version 1 one bid stood in the place of eight: its id, u128.
 
 use super::CapObject;
-use super::table::{BIDS_PER_CHANCE_MAX, Caps, Counted, NO_BID, Provisional, short};
+use super::table::{BIDS_PER_CHANCE_MAX, Caps, NO_BID, Provisional, short};
 use super::times::Times;
+use super::user::Counted;
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::units::{BidId, Timestamp, UserKey};
 

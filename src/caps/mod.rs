@@ -1,25 +1,35 @@
-//! Frequency caps: how often a user has been shown an advertiser, campaign, line item or creative within sliding windows.
+//! How often a user has been shown an advertiser, campaign, line item, group or creative within sliding windows, what they
+//! never answered, and from whom they bought.
 //! A cap is never exceeded by what was billed and known; where memory is short a count may be missing, and that is counted.
 //!
 //! - Counted are **billed impressions**, as moments cut to whole seconds. A rule *n within w seconds* stops a bid at `now` while
 //!   the n-th latest moment is less than w seconds before it. Of each object only as many moments are kept as its largest cap
 //!   asks for, so that the answer is exact and the state small.
 //! - A **provisional** count stands from a bid to its loss, its billing or its end: at most one per user and line
-//!   item, which the bids of one response share (at most eight) and which ends with the last of them. So caps on a line item or its creatives hold while notices are on their way; a cap on a campaign or an advertiser can be
+//!   item, which the bids of one response share (at most eight) and which ends with the last of them. So caps on a line item or its
+//!   creatives hold while notices are on their way; a cap on a group, a campaign or an advertiser can be
 //!   passed by as many impressions as further line items of it have bids outstanding for that user.
+//! - **Unanswered** impressions of a line item are those since the user's last click on it ([`BackOff`]); **buyers** are users with
+//!   a conversion that was not reversed ([`Buyers`]). Both are moments of an object as impressions are, under the same limits.
 //! - All counts of a user lie together: a request costs one lookup that touches memory, the rest is in the cache.
 //!
 //! Memory: a user takes about 60 bytes in the table and 40 bytes for each object counted, in steps of four (up to 5 moments each;
-//! 4 bytes for each further one),
-//! so a million users with four objects each take 230 MB. The table is bounded: when it is 15/16 full, [`Caps::tick`] removes
-//! those not seen for longest until it is 7/8 full; should it fill between two ticks, new users are not counted (and that is).
+//! 4 bytes for each further one), so a million users with four objects each take 230 MB. Back-off is one object more for each
+//! line item that has it, a purchase one for each advertiser bought from. The table is bounded: when it is 15/16 full,
+//! [`Caps::tick`] removes those not seen for longest until it is 7/8 full; should it fill between two ticks, new users are not
+//! counted (and that is). So a window without an end lasts as long as there is room: nobody leaves by time, and
+//! the users not seen for longest leave when the table is full (which is counted, too).
 
 mod checkpoint;
+mod fact;
 mod table;
 mod times;
+mod user;
 
 pub use checkpoint::RestoreError;
+pub use fact::{Noted, Shown, UserFact};
 pub use table::{Caps, Swept, Totals};
+pub use user::Seen;
 
 use crate::units::ObjectId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -27,7 +37,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// A larger cap acts as one of this many impressions.
 pub const IMPRESSIONS_MAX: u16 = 255;
 
-/// What is counted.
+/// A window without an end.
+pub const LIFETIME_S: u32 = u32::MAX;
+
+/// What is counted under an id of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CapLevel {
     Creative,
@@ -50,6 +63,27 @@ impl CapObject {
         };
         CapObject(xxh3_64_with_seed(&id.0.to_le_bytes(), seed))
     }
+
+    /// Impressions of the line item that were not clicked.
+    pub fn unanswered(line_item: ObjectId) -> CapObject {
+        CapObject(xxh3_64_with_seed(&line_item.0.to_le_bytes(), 5))
+    }
+
+    /// The creatives of an advertiser under one name.
+    pub fn group(advertiser: ObjectId, name: &str) -> CapObject {
+        CapObject::of_name(advertiser, name, 6)
+    }
+
+    /// Conversions of this name at an advertiser.
+    pub fn bought(advertiser: ObjectId, event: &str) -> CapObject {
+        CapObject::of_name(advertiser, event, 7)
+    }
+
+    fn of_name(owner: ObjectId, name: &str, seed: u64) -> CapObject {
+        // The name is hashed for itself, so that every text has its own place behind the owner.
+        let both = [owner.0.to_le_bytes(), ObjectId::of(name).0.to_le_bytes()];
+        CapObject(xxh3_64_with_seed(both.as_flattened(), seed))
+    }
 }
 
 /// At most `impressions` (at least 1) of `object` to a user within any `window_s` seconds.
@@ -58,4 +92,55 @@ pub struct CapRule {
     pub object: CapObject,
     pub impressions: u16,
     pub window_s: u32,
+}
+
+/// After `after` (at least 1) impressions without an answer nothing for `pause_s` seconds; then the count begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackOff {
+    /// [`CapObject::unanswered`].
+    pub object: CapObject,
+    pub after: u16,
+    pub pause_s: u32,
+}
+
+impl BackOff {
+    /// How much of the past it takes: gaps in the run are shorter than the pause.
+    pub fn asks_for(&self) -> CapRule {
+        CapRule {
+            object: self.object,
+            impressions: self.after,
+            window_s: self.pause_s.saturating_mul(self.after.into()),
+        }
+    }
+}
+
+/// Nothing for `window_s` seconds to those who bought from any of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buyers {
+    of: Vec<CapObject>,
+    window_s: u32,
+}
+
+/// Moments kept of purchases at one seller, so that some may be reversed and the others count: they take no more room than one.
+const PURCHASES_KEPT: u16 = 5;
+
+impl Buyers {
+    pub fn new(mut of: Vec<CapObject>, window_s: u32) -> Buyers {
+        of.sort_unstable();
+        of.dedup();
+        Buyers { of, window_s }
+    }
+
+    /// How much of the past it takes.
+    pub fn asks_for(&self) -> impl Iterator<Item = CapRule> + '_ {
+        self.of.iter().map(|&object| CapRule {
+            object,
+            impressions: PURCHASES_KEPT,
+            window_s: self.window_s,
+        })
+    }
+
+    fn has(&self, object: CapObject) -> bool {
+        self.of.binary_search(&object).is_ok()
+    }
 }

@@ -1,10 +1,11 @@
 //! The table of users and the table of outstanding bids.
 //! Both are bounded; reading allocates nothing, and placing a provisional count uses memory taken at the start.
 
-use super::times::{Times, seconds};
-use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX};
+use super::times::seconds;
+use super::user::{Counted, Seen, User};
+use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX, LIFETIME_S, Noted, UserFact};
 use crate::units::{BidId, MixHasher, ObjectId, Timestamp, UserKey};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::collections::HashMap;
@@ -25,16 +26,16 @@ const USERS_SWEEP_MS: i64 = 60_000;
 /// Before the first rules are known (the books are read again before the campaigns) every object is counted this far.
 const KEEP_UNKNOWN: Keep = Keep {
     impressions: 32,
-    window_s: 31 * 86_400,
+    window_s: LIFETIME_S,
 };
-/// Of one user. Above it the object not shown for longest is forgotten.
-const OBJECTS_PER_USER_MAX: usize = 64;
 
 /// See the [module](super). One per process, outside every snapshot: a reload loses no count.
 pub struct Caps {
     pub(super) users: DashMap<UserKey, User, Mix>,
     pub(super) provisional: DashMap<(UserKey, CapObject), Provisional, Mix>,
     keeps: ArcSwapOption<HashMap<CapObject, Keep, Mix>>,
+    /// The groups of each creative that has some.
+    groups: ArcSwap<HashMap<CapObject, Vec<CapObject>, Mix>>,
     entries_max: usize,
     users_open: AtomicUsize,
     provisional_open: AtomicUsize,
@@ -44,20 +45,6 @@ pub struct Caps {
     evicted: AtomicU64,
     provisional_refused: AtomicU64,
 }
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct User {
-    pub counted: Vec<Counted>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Counted {
-    pub object: CapObject,
-    pub times: Times,
-}
-
-/// The memory stated in the module's documentation.
-const _: () = assert!(size_of::<Counted>() == 40);
 
 /// A line item's one chance with a user, which the bids of one response share.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +142,7 @@ impl Caps {
                 PROVISIONAL_SHARDS,
             ),
             keeps: ArcSwapOption::empty(),
+            groups: ArcSwap::default(),
             entries_max,
             users_open: AtomicUsize::new(0),
             provisional_open: AtomicUsize::new(0),
@@ -181,16 +169,29 @@ impl Caps {
         self.keeps.store(Some(Arc::new(keeps)));
     }
 
+    /// Which groups each creative is in, as (creative, group), at every load of the configuration and before its rules.
+    pub fn set_groups(&self, members: impl IntoIterator<Item = (CapObject, CapObject)>) {
+        let mut groups = HashMap::<CapObject, Vec<CapObject>, Mix>::default();
+        for (creative, group) in members {
+            groups.entry(creative).or_default().push(group);
+        }
+        self.groups.store(Arc::new(groups));
+    }
+
+    /// All that is counted of a user; `None` where nothing is.
+    pub fn seen(&self, user: UserKey) -> Option<Seen<'_>> {
+        self.users.get(&user).map(Seen)
+    }
+
     /// `Err` is the index of the first rule that stops a bid for this user at `now`.
     pub fn allows(&self, user: UserKey, rules: &[CapRule], now: Timestamp) -> Result<(), usize> {
         if rules.is_empty() {
             return Ok(());
         }
-        let Some(user) = self.users.get(&user) else {
+        let Some(seen) = self.seen(user) else {
             return Ok(());
         };
-        let now_s = seconds(now);
-        match rules.iter().position(|rule| user.reaches(rule, now_s)) {
+        match rules.iter().position(|rule| seen.reaches(rule, now)) {
             Some(index) => Err(index),
             None => Ok(()),
         }
@@ -266,6 +267,34 @@ impl Caps {
         for &object in objects {
             self.clear_object(user, object, bid);
         }
+        self.add(user, objects, at);
+    }
+
+    /// Takes in what happened to a user, here or at another node.
+    pub fn learn(&self, noted: &Noted) {
+        let Noted { user, at, fact } = *noted;
+        match fact {
+            UserFact::Shown(shown) => self.add(user, shown.objects().as_slice(), at),
+            UserFact::Bought(sold) => self.add(user, &[sold], at),
+            UserFact::Clicked(line_item) => {
+                if let Some(mut user) = self.users.get_mut(&user) {
+                    user.answer(CapObject::unanswered(line_item), seconds(at));
+                }
+            }
+            UserFact::Returned { sold, bought_at } => {
+                if let Some(mut user) = self.users.get_mut(&user) {
+                    user.take_back(sold, seconds(bought_at));
+                }
+            }
+        }
+    }
+
+    fn add(&self, user: UserKey, objects: &[CapObject], at: Timestamp) {
+        let groups = self.groups.load();
+        let groups_of = |object| groups.get(object).into_iter().flatten();
+        let objects = objects
+            .iter()
+            .flat_map(|object| std::iter::once(object).chain(groups_of(object)));
         let keeps = self.keeps.load();
         let keep_of = |object| {
             keeps
@@ -273,7 +302,6 @@ impl Caps {
                 .map_or(Some(KEEP_UNKNOWN), |keeps| keeps.get(object).copied())
         };
         let mut kept = objects
-            .iter()
             .filter_map(|object| Some((*object, keep_of(object)?)))
             .peekable();
         if kept.peek().is_none() {
@@ -291,7 +319,7 @@ impl Caps {
             }
         };
         for (object, keep) in kept {
-            user.count(object, seconds(at), keep);
+            user.count(object, seconds(at), usize::from(keep.impressions));
         }
     }
 
@@ -424,50 +452,6 @@ impl Caps {
         });
         self.users_open.fetch_sub(removed, Ordering::Relaxed);
         removed
-    }
-}
-
-impl User {
-    fn reaches(&self, rule: &CapRule, now_s: u32) -> bool {
-        let Some(counted) = self.counted.iter().find(|counted| counted.object == rule.object) else {
-            return false;
-        };
-        let nth = usize::from(rule.impressions.clamp(1, IMPRESSIONS_MAX));
-        counted
-            .times
-            .latest(nth)
-            .is_some_and(|at| i64::from(now_s) - i64::from(at) < i64::from(rule.window_s))
-    }
-
-    fn count(&mut self, object: CapObject, at_s: u32, keep: Keep) {
-        let known = self.counted.iter().position(|counted| counted.object == object);
-        let index = known.unwrap_or_else(|| self.place_for(object));
-        self.counted[index].times.add(at_s, usize::from(keep.impressions));
-    }
-
-    fn place_for(&mut self, object: CapObject) -> usize {
-        let fresh = Counted {
-            object,
-            times: Times::NONE,
-        };
-        if self.counted.len() < OBJECTS_PER_USER_MAX {
-            self.counted.push(fresh);
-            return self.counted.len() - 1;
-        }
-        let oldest = (0..self.counted.len())
-            .min_by_key(|&i| self.counted[i].times.latest(1))
-            .expect("not empty");
-        self.counted[oldest] = fresh;
-        oldest
-    }
-
-    /// When anything was last shown.
-    fn seen(&self) -> u32 {
-        self.counted
-            .iter()
-            .filter_map(|counted| counted.times.latest(1))
-            .max()
-            .unwrap_or(0)
     }
 }
 

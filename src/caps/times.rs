@@ -43,6 +43,20 @@ impl Times {
         self.remove_first(self.as_slice().partition_point(|&at| at < moment));
     }
 
+    /// One of those at `moment`, where there is one.
+    pub fn remove(&mut self, moment: u32) {
+        let Ok(place) = self.as_slice().binary_search(&moment) else {
+            return;
+        };
+        match self {
+            Times::Few { at, len } => {
+                at.copy_within(place + 1..usize::from(*len), place);
+                *len -= 1;
+            }
+            Times::Many(at) => drop(at.remove(place)),
+        }
+    }
+
     fn remove_first(&mut self, count: usize) {
         match self {
             Times::Few { at, len } => {

@@ -5,7 +5,7 @@ use super::document::{Node, Table};
 use super::layers::Layers;
 use super::money::Purse;
 use super::names::Names;
-use super::{caps, quantity};
+use super::{caps, fatigue, quantity};
 use crate::store::campaigns::definition::{Advertiser, Cap, CapLevel, Status};
 use jiff::tz::TimeZone;
 
@@ -19,6 +19,7 @@ pub(super) const KEYS: &[&str] = &[
     "currency",
     "status",
     "caps",
+    "do_not_disturb",
     "defaults",
 ];
 
@@ -34,6 +35,8 @@ pub(super) struct Owner<'a> {
     pub zone: TimeZone,
     pub purse: Purse<'a>,
     pub caps: Vec<Cap>,
+    /// Where they stand.
+    pub caps_node: Option<Node<'a>>,
     pub defaults: Layers<'a>,
 }
 
@@ -55,6 +58,7 @@ pub(super) fn read<'a>(table: &Table<'a>, site: &Site<'a>, ids: &mut Names) -> O
         categories: table.list("categories", |n| quantity::category(n, cattax)),
         cattax,
         time_zone: zone.iana_name().unwrap_or("UTC").to_owned(),
+        do_not_disturb: table.maybe("do_not_disturb", fatigue::do_not_disturb),
         status: table.read("status", Status::Active, |n| n.choice(STATUSES)),
     };
     check_rate(
@@ -72,7 +76,8 @@ pub(super) fn read<'a>(table: &Table<'a>, site: &Site<'a>, ids: &mut Names) -> O
             currency,
             ..site.accounting
         },
-        caps: caps::merge(&[], table.get("caps").as_ref(), CapLevel::Advertiser),
+        caps: caps::merge(&[], table.get("caps").as_ref(), &CapLevel::Advertiser),
+        caps_node: table.get("caps"),
         defaults: Layers::default().with(table.table("defaults", SHARED_KEYS)),
     })
 }

@@ -18,12 +18,14 @@ use std::collections::{HashMap, HashSet};
 pub(super) const SHARED_KEYS: &[&str] = &[
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
     "pacing", "ltv", "ltv_from",
+    "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
     "pacing", "ltv", "ltv_from", "exploration", "reallocation",
+    "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];
 
@@ -85,9 +87,10 @@ pub(super) fn read(
         budget: budget(&table, owner),
         pacing: levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing),
         flight: flight(&table, owner, refs.now),
-        caps: caps::merge(&owner.caps, table.get("caps").as_ref(), CapLevel::Campaign),
+        caps: caps::merge(&owner.caps, table.get("caps").as_ref(), &CapLevel::Campaign),
         levels,
     };
+    caps::check_groups(table.get("caps").as_ref(), advertiser, refs.creatives);
     let tables = table.tables("line_item", line_item::KEYS);
     if tables.is_empty() && table.get("line_item").is_none() {
         table.problem(

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "advertiser", "status", "landing_url", "domains", "categories", "cattax", "attributes", "apis", "languages",
-    "valid", "bundle", "approvals", "ai_generated", "iurl", "id", "banner", "video", "audio", "native",
+    "valid", "bundle", "approvals", "ai_generated", "iurl", "groups", "id", "banner", "video", "audio", "native",
 ];
 pub(super) const FILE_KEYS: &[&str] = &[
     "advertiser",
@@ -33,6 +33,7 @@ pub(super) const FILE_KEYS: &[&str] = &[
     "approvals",
     "ai_generated",
     "iurl",
+    "groups",
     "creative",
 ];
 pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype"];
@@ -143,6 +144,7 @@ fn read_shared(table: &Table<'_>, levels: &Layers<'_>, refs: &References<'_>) ->
         status: levels
             .maybe("status", |n| n.choice(STATUSES))
             .unwrap_or(Status::Active),
+        groups: list("groups", None, &quantity::id),
         domains: list("domains", domain.as_ref(), &quantity::domain),
         categories: list("categories", owner.map(|owner| &owner.categories), &|n| {
             quantity::category(n, cattax)

@@ -1,7 +1,7 @@
 //! What a configuration comes to: every value after inheritance, in the accounting currency, for people and scripts.
 //! Invariant: nothing secret is shown.
 
-use super::{Loaded, caps, hours};
+use super::{Loaded, caps, fatigue, hours};
 use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
@@ -52,6 +52,7 @@ impl Effective<'_> {
             "exchange": by_id(exchanges.iter().map(|e| (e.name.clone(), exchange(e))).collect()),
             "campaign": by_id(definitions.campaigns.iter().map(|c| (c.id.clone(), self.campaign(c))).collect()),
             "creative": by_id(definitions.creatives.iter().map(|c| (c.id.clone(), self.creative(c))).collect()),
+            "do_not_disturb": definitions.do_not_disturb.map(hours::show),
             "policy": by_id(definitions.policy.iter().map(|r| (r.id.clone(), rule(r))).collect()),
         })
     }
@@ -68,6 +69,7 @@ impl Effective<'_> {
             "advertiser": advertiser.id,
             "time_zone": advertiser.time_zone,
             "advertiser_status": status(advertiser.status),
+            "do_not_disturb": advertiser.do_not_disturb.map(hours::show),
             "status": status(campaign.status),
             "budget": limits(&campaign.budget),
             "pacing": campaign.pacing.name(),
@@ -92,6 +94,7 @@ impl Effective<'_> {
             "advertiser": self.0.definitions.advertisers[creative.advertiser].id,
             "format": format,
             "status": status(creative.status),
+            "groups": creative.groups,
             "domains": creative.domains,
             "categories": creative.categories,
             "attributes": creative.attributes,
@@ -223,7 +226,9 @@ fn line_item(item: &LineItem) -> Value {
         "ltv_from": item.ltv.from.map(ProfileAmount::name),
         "max_bid": item.max_bid.map(|cpm| cpm.to_string()),
         "multiplier": item.multipliers.iter().map(multiplier).collect::<Vec<_>>(),
-        "caps": item.caps.iter().map(|cap| caps::show(*cap)).collect::<Vec<_>>(),
+        "caps": item.caps.iter().map(caps::show).collect::<Vec<_>>(),
+        "suppress_buyers": item.suppressions.iter().map(fatigue::show_suppression).collect::<Vec<_>>(),
+        "back_off": item.back_off.map(fatigue::show_back_off),
         "without_id": match item.without_id { WithoutId::Bid => "bid", WithoutId::NoBid => "no_bid" },
         "creatives": item.creatives,
         "deal_goal": if item.deliver_deals { "deliver" } else { "value" },

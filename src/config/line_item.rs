@@ -9,7 +9,7 @@ use super::creative::Creatives;
 use super::document::{Node, Table};
 use super::layers::Layers;
 use super::names::{Names, resolve};
-use super::{bid, caps, quantity, targeting};
+use super::{bid, caps, fatigue, quantity, targeting};
 use crate::store::campaigns::definition::{
     CapLevel, Flight, LineItem, Multiplier, Status, Targeting, Terms, WithoutId,
 };
@@ -20,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region", "items",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
     "pacing", "ltv", "ltv_from",
+    "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
 
@@ -33,6 +34,7 @@ pub(super) fn read(
     let id = ids.read(table);
     let levels = parent.levels.with(Some(table.clone()));
     let line_item = read_one(table, &levels, parent, refs);
+    caps::check_groups(table.get("caps").as_ref(), parent.advertiser, refs.creatives);
     let Some(id) = id else { return Vec::new() };
     let whole = LineItem { id, ..line_item };
     split_regions(whole, table, &levels, parent, refs, ids)
@@ -56,7 +58,9 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         ltv: bid::lifetime_value(levels, purse),
         max_bid: levels.maybe("max_bid", |n| purse.cpm(n)),
         multipliers: multipliers(levels, refs.exchanges),
-        caps: caps::merge(&parent.caps, table.get("caps").as_ref(), CapLevel::LineItem),
+        caps: caps::merge(&parent.caps, table.get("caps").as_ref(), &CapLevel::LineItem),
+        suppressions: fatigue::suppressions(levels, parent.owner, refs.owners),
+        back_off: levels.maybe("back_off", fatigue::back_off),
         without_id: levels.maybe("without_id", without_id).unwrap_or_default(),
         creatives: creatives(table, levels, parent.advertiser, refs.creatives),
         deliver_deals: levels.maybe("deal_goal", deal_goal).unwrap_or(false),

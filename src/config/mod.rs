@@ -31,6 +31,7 @@ mod document;
 mod effective;
 mod exchange;
 mod exchange_auth;
+mod fatigue;
 mod files;
 mod hours;
 mod layers;
@@ -218,6 +219,9 @@ fn read_definitions(
         .all("creatives")
         .iter()
         .for_each(|d| creatives.read(d, &refs, &mut ids, report));
+    for (advertiser, owner) in owners.iter().enumerate() {
+        caps::check_groups(owner.caps_node.as_ref(), advertiser, &creatives);
+    }
 
     let out_of_stock = folder
         .single("stock.toml")
@@ -243,7 +247,8 @@ fn read_definitions(
         .filter_map(|d| campaign::read(d, &refs, &mut ids, report));
     let policy = folder
         .single("policy.toml")
-        .map(|d| policy::read_rules(d, &exchanges, report));
+        .map(|d| policy::read(d, &exchanges, report))
+        .unwrap_or_default();
     let signals = folder
         .single("signals.toml")
         .map(|d| policy::read_signals(d, now, report));
@@ -251,7 +256,8 @@ fn read_definitions(
         campaigns: campaigns.collect(),
         advertisers,
         creatives: creatives.all,
-        policy: policy.unwrap_or_default(),
+        policy: policy.rules,
+        do_not_disturb: policy.do_not_disturb,
         signals: signals.unwrap_or_default(),
     }
 }
@@ -316,6 +322,11 @@ mod tests {
             exchange::PRICE_KEYS,
             supply::KEYS,
             advertiser::KEYS,
+            caps::KEYS,
+            fatigue::SUPPRESS_KEYS,
+            fatigue::SUPPRESS_OF_KEYS,
+            fatigue::BACK_OFF_KEYS,
+            policy::KEYS,
             creative::KEYS,
             creative::BANNER_KEYS,
             linear::VIDEO_KEYS,

@@ -5,11 +5,12 @@ use super::document::{Document, Table};
 use super::layers::Layers;
 use super::names::Names;
 use super::problem::Report;
-use super::{quantity, targeting};
-use crate::store::campaigns::definition::{PolicyRule, Signal};
+use super::{fatigue, quantity, targeting};
+use crate::store::campaigns::definition::{Hours, PolicyRule, Signal};
 use crate::units::Timestamp;
 use jiff::tz::TimeZone;
 
+pub(super) const KEYS: &[&str] = &["rule", "do_not_disturb"];
 pub(super) const RULE_KEYS: &[&str] = &[
     "id",
     "categories",
@@ -20,14 +21,25 @@ pub(super) const RULE_KEYS: &[&str] = &[
 ];
 pub(super) const SIGNAL_KEYS: &[&str] = &["name", "value", "country", "region", "until"];
 
-pub(super) fn read_rules(document: &Document, exchanges: &[&str], report: &Report) -> Vec<PolicyRule> {
+/// What the house says, whoever advertises.
+#[derive(Default)]
+pub(super) struct HousePolicy {
+    pub rules: Vec<PolicyRule>,
+    pub do_not_disturb: Option<Hours>,
+}
+
+pub(super) fn read(document: &Document, exchanges: &[&str], report: &Report) -> HousePolicy {
     let tree = document.parse(report);
-    let root = Table::root(document, &tree, &["rule"], report);
+    let root = Table::root(document, &tree, KEYS, report);
     let mut ids = Names::new("rule");
-    root.tables("rule", RULE_KEYS)
-        .iter()
-        .filter_map(|rule| read_rule(rule, exchanges, &mut ids))
-        .collect()
+    let rules = root.tables("rule", RULE_KEYS);
+    HousePolicy {
+        rules: rules
+            .iter()
+            .filter_map(|rule| read_rule(rule, exchanges, &mut ids))
+            .collect(),
+        do_not_disturb: root.maybe("do_not_disturb", fatigue::do_not_disturb),
+    }
 }
 
 fn read_rule(table: &Table<'_>, exchanges: &[&str], ids: &mut Names) -> Option<PolicyRule> {

@@ -85,13 +85,18 @@ pub(super) fn size(node: &Node<'_>) -> Option<(u32, u32)> {
     sides
 }
 
+const ID_CHARS_MAX: usize = 64;
+
+pub(super) fn is_id(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(allowed)
+}
+
 /// An id of ours: counters, budgets and logs are keyed by it, so it is short and safe in any file or URL.
 pub(super) fn id(node: &Node<'_>) -> Option<String> {
-    const CHARS_MAX: usize = 64;
     let text = node.text()?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if text.is_empty() || text.len() > CHARS_MAX || !text.chars().all(allowed) {
-        let fix = format!("write 1..={CHARS_MAX} letters, digits, `-`, `_` or `.`");
+    if !is_id(text) {
+        let fix = format!("write 1..={ID_CHARS_MAX} letters, digits, `-`, `_` or `.`");
         node.problem(format!("`{text}` is no id"), fix);
         return None;
     }

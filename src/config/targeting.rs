@@ -205,7 +205,7 @@ fn signal(node: &Node<'_>) -> Option<String> {
     Some(text)
 }
 
-fn audience(node: &Node<'_>) -> Option<Expression> {
+pub(super) fn audience(node: &Node<'_>) -> Option<Expression> {
     let text = node.text()?;
     match Expression::parse(text) {
         Ok(expression) => Some(expression),

@@ -1,6 +1,6 @@
 //! Who the request is for: consent first, then the user's key, then one profile.
 
-use super::{ExchangeTerms, Snapshot};
+use super::{ExchangeTerms, Snapshot, Who};
 use crate::openrtb::privacy::{Consent, PrivacyPolicy, UserId, UserIdSource, every_id, user_ids};
 use crate::openrtb::request::{ChannelKind, Imp, Request};
 use crate::optouts::OptOuts;
@@ -143,6 +143,14 @@ impl Audience<'_> {
         Opportunity::new(request, imp, &exchange.settings.name, hour, signals)
             .with_precise_location(self.consent.precise_location)
             .with_exact_address(self.consent.personal_data)
+    }
+
+    /// What caps by audience are chosen by.
+    pub fn who(&self) -> Who<'_> {
+        Who {
+            profile: self.profile.as_ref(),
+            now: self.now,
+        }
     }
 
     pub(super) fn summary(&self) -> Summary {

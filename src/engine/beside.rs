@@ -5,10 +5,10 @@
 
 use super::pod;
 use super::scratch::{Bid, Candidate};
-use super::{ExchangeTerms, Live, Snapshot};
+use super::{Audience, ExchangeTerms, Live, Snapshot};
 use crate::caps::CapRule;
 use crate::openrtb::request::Request;
-use crate::units::{Timestamp, UserKey};
+use crate::units::Timestamp;
 
 /// What the bids of one response are held to.
 pub(super) struct Beside<'d, 'r> {
@@ -16,7 +16,7 @@ pub(super) struct Beside<'d, 'r> {
     pub exchange: &'d ExchangeTerms,
     pub snapshot: &'d Snapshot,
     pub live: &'d Live,
-    pub user: Option<UserKey>,
+    pub audience: &'d Audience<'d>,
     pub now: Timestamp,
 }
 
@@ -87,10 +87,9 @@ impl Beside<'_, '_> {
         }
         let others = bids.iter().map(|bid| &bid.candidate);
         others.chain([candidate]).all(|owner| {
-            let ready = &self.snapshot.ready[owner.line_item as usize];
-            let of_creative = &ready.creative_caps[usize::from(owner.creative)];
-            let mut rules = ready.caps.iter().chain(of_creative);
-            rules.all(|rule| self.keeps_cap(rule, candidate, bids))
+            let fatigue = &self.snapshot.ready[owner.line_item as usize].fatigue;
+            let mut rules = fatigue.rules(owner.creative, self.audience.who());
+            rules.all(|rule| self.keeps_cap(&rule, candidate, bids))
         })
     }
 
@@ -100,7 +99,7 @@ impl Beside<'_, '_> {
             return true;
         }
         let with_it = 1 + self.shown_beside(candidate, bids, rule);
-        match self.user {
+        match self.audience.key {
             Some(user) => self.live.caps.has_room(user, rule, with_it, self.now),
             None => with_it <= usize::from(rule.impressions),
         }
@@ -108,7 +107,7 @@ impl Beside<'_, '_> {
 
     fn counts(&self, candidate: &Candidate, rule: &CapRule) -> bool {
         let ready = &self.snapshot.ready[candidate.line_item as usize];
-        ready.counts(candidate.creative, rule.object)
+        ready.fatigue.counts(candidate.creative, rule.object)
     }
 
     /// How many of the bids that the rule counts may be shown beside the candidate: alternatives are one.

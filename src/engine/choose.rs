@@ -15,32 +15,16 @@ use std::time::Duration;
 const DONE: u32 = u32::MAX;
 
 /// Fills `scratch.bids`: those on their own in the order of imps, then each road-block.
-pub(super) fn choose(
-    request: &Request,
-    exchange: &ExchangeTerms,
-    snapshot: &Snapshot,
-    live: &Live,
-    terms: Terms,
-    scratch: &mut Scratch,
-    turn: &mut Turn,
-) {
+pub(super) fn choose(beside: Beside<'_, '_>, terms: Terms, scratch: &mut Scratch, turn: &mut Turn) {
+    let (request, snapshot) = (beside.request, beside.snapshot);
     rank(request, snapshot, scratch, turn.seed);
     let Scratch {
         order,
         candidates,
         bids,
         funnel,
-        audience,
         ..
     } = scratch;
-    let beside = Beside {
-        request,
-        exchange,
-        snapshot,
-        live,
-        user: audience.key,
-        now: turn.now,
-    };
     let mut table = Table {
         beside,
         terms,
@@ -152,7 +136,12 @@ impl Table<'_, '_, '_, '_> {
     fn give_back(&mut self, start: usize) {
         while self.bids.len() > start {
             let bid = self.bids.pop().expect("there are more than `start`");
-            return_money(&bid, self.beside.snapshot, self.beside.live, self.beside.user);
+            return_money(
+                &bid,
+                self.beside.snapshot,
+                self.beside.live,
+                self.beside.audience.key,
+            );
             let same = |candidate: &Candidate| candidate.is_same_offer(&bid.candidate);
             let position = self.candidates.iter().position(same);
             self.drop(position.expect("a bid was a candidate"), Reason::RoadBlock);
@@ -168,7 +157,7 @@ impl Table<'_, '_, '_, '_> {
             exchange,
             snapshot,
             live,
-            user,
+            audience,
             now,
         } = self.beside;
         let mut bid = offer(request, exchange, &live.budgets, self.terms, candidate, self.turn);
@@ -176,7 +165,7 @@ impl Table<'_, '_, '_, '_> {
         if !request.test {
             let of_same = |other: &&Bid| other.candidate.line_item == candidate.line_item;
             let first = self.bids.iter().find(of_same).map(|other| other.id);
-            take_money(&bid, first, snapshot, live, user, now)?;
+            take_money(&bid, first, snapshot, live, audience.key, now)?;
         }
         Ok(bid)
     }
@@ -254,7 +243,7 @@ fn take_money(
         .budgets
         .reserve(&ready.accounts(), bid.reserved, now)
         .map_err(|_| Reason::BudgetSpent)?;
-    let capped = user.filter(|_| ready.is_capped(bid.candidate.creative));
+    let capped = user.filter(|_| ready.fatigue.is_capped(bid.candidate.creative));
     if let Some(user) = capped {
         let until = bid.hold_until;
         let has_chance = match first {

@@ -13,6 +13,7 @@ mod choose;
 mod exchange;
 mod explain;
 mod explore;
+mod fatigue;
 mod live;
 mod pod;
 mod price;
@@ -27,6 +28,7 @@ pub use audience::{Audience, People, Summary};
 pub use exchange::ExchangeTerms;
 pub use explain::{Explanation, Fate, Scored, Step, explain};
 pub use explore::Standing;
+pub use fatigue::{Fatigue, Who};
 pub use live::{LineItemStats, Live, QpsWindow};
 pub use reallocate::reallocate;
 pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
@@ -36,6 +38,7 @@ use crate::openrtb::request::Request;
 use crate::store::rates::Rate;
 use crate::telemetry::{Reason, Stage};
 use crate::units::{BidId, Currency, Timestamp};
+use beside::Beside;
 
 /// What a decision depends on beyond request, snapshot and live state.
 pub struct Turn<'t> {
@@ -97,7 +100,15 @@ pub fn bid(
     (turn.lap)(Stage::Score);
     explore::explore(request, exchange, snapshot, live, scratch, turn);
     price::price(request, exchange, snapshot, &audience, scratch, turn);
-    choose::choose(request, exchange, snapshot, live, terms, scratch, turn);
+    let beside = Beside {
+        request,
+        exchange,
+        snapshot,
+        live,
+        audience: &audience,
+        now: turn.now,
+    };
+    choose::choose(beside, terms, scratch, turn);
     (turn.lap)(Stage::Price);
     if scratch.bids.is_empty() {
         return Outcome::NoBid(scratch.funnel.last().unwrap_or(Reason::Unmatched));

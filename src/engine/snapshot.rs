@@ -1,9 +1,10 @@
 //! The immutable world that one request sees: campaigns, markup, profiles, model, rates and exchanges, made whole
 //! before it is shown, replaced whole on a reload.
 
+use super::fatigue::{self, Fatigue};
 use super::{ExchangeTerms, LineItemStats, Live, People};
 use crate::allocation::Exploration;
-use crate::caps::{CapLevel, CapObject, CapRule};
+use crate::caps::{CapLevel, CapObject};
 use crate::creative::{self, Template};
 use crate::pacing::{Account, AccountKind, PacePlan};
 use crate::store::campaigns::definition::{self, Ad, Definitions};
@@ -59,14 +60,7 @@ pub struct Ready {
     pub account: Arc<Account>,
     pub campaign_account: Arc<Account>,
     pub stats: Arc<LineItemStats>,
-    /// Of the line item and all above it.
-    pub caps: Vec<CapRule>,
-    /// Of each creative, parallel to `LineItem::creatives`.
-    pub creative_caps: Vec<Vec<CapRule>>,
-    /// What an impression counts on, whatever its creative.
-    counted: [CapObject; 3],
-    /// The same of each creative, parallel to `LineItem::creatives`.
-    counted_creatives: Vec<CapObject>,
+    pub fatigue: Fatigue,
     /// One per creative: the ad as the model sees it.
     pub rows: Vec<CandidateRow>,
     pub roadblock: bool,
@@ -105,7 +99,9 @@ impl Snapshot {
         let ready = ready_all(&campaigns, &zones, &parts.model, live, now);
         let versions = campaigns.creatives().iter().map(|c| (c.id, c.version));
         live.approvals.set_versions(versions, now);
-        live.caps.set_rules(ready.iter().flat_map(Ready::cap_rules));
+        live.caps.set_groups(members(&campaigns));
+        live.caps
+            .set_rules(ready.iter().flat_map(|ready| ready.fatigue.asks_for()));
         let hold_s = parts.exchanges.iter().map(|exchange| exchange.win_hold_s).max();
         live.budgets.want_hold(hold_s.unwrap_or(0));
         let exchanges = parts.exchanges.into_iter().map(|exchange| {
@@ -197,26 +193,18 @@ impl Ready {
         self.account.multiplier().min(self.campaign_account.multiplier())
     }
 
-    fn cap_rules(&self) -> impl Iterator<Item = CapRule> + '_ {
-        self.caps
-            .iter()
-            .chain(self.creative_caps.iter().flatten())
-            .copied()
-    }
-
     pub fn accounts(&self) -> [&Account; 2] {
         [&self.account, &self.campaign_account]
     }
+}
 
-    /// Whether an impression of the line item with its `creative`-th creative counts on `object`.
-    pub fn counts(&self, creative: u16, object: CapObject) -> bool {
-        self.counted.contains(&object) || self.counted_creatives[usize::from(creative)] == object
-    }
-
-    /// Whether any cap holds for the line item with its `creative`-th creative.
-    pub fn is_capped(&self, creative: u16) -> bool {
-        !self.caps.is_empty() || !self.creative_caps[usize::from(creative)].is_empty()
-    }
+/// Which creative is in which group.
+fn members(campaigns: &Campaigns) -> impl Iterator<Item = (CapObject, CapObject)> + '_ {
+    campaigns.creatives().iter().flat_map(|creative| {
+        let own = CapObject::of(CapLevel::Creative, creative.id);
+        let advertiser = campaigns.advertisers()[creative.advertiser].id;
+        fatigue::groups(creative, advertiser).map(move |group| (own, group))
+    })
 }
 
 fn zones(campaigns: &Campaigns) -> Result<Vec<TimeZone>, Vec<String>> {
@@ -339,49 +327,14 @@ fn ready_one(
             model.candidate_row(&input)
         })
         .collect();
-    let rule = |cap: &definition::Cap, id: ObjectId| CapRule {
-        object: CapObject::of(cap_level(cap.level), id),
-        impressions: cap.impressions,
-        window_s: cap.window_s,
-    };
-    let (per_creative, above): (Vec<_>, Vec<_>) = item
-        .definition
-        .caps
-        .iter()
-        .partition(|cap| cap.level == definition::CapLevel::Creative);
-    let id_at = |level: definition::CapLevel| match level {
-        definition::CapLevel::Advertiser => advertiser.id,
-        definition::CapLevel::Campaign => campaign.id,
-        definition::CapLevel::LineItem | definition::CapLevel::Creative => item.counted_as,
-    };
     Ready {
         account,
         campaign_account,
         stats: live.stats(item.account),
-        caps: above.into_iter().map(|cap| rule(cap, id_at(cap.level))).collect(),
-        counted: [
-            CapObject::of(CapLevel::LineItem, item.counted_as),
-            CapObject::of(CapLevel::Campaign, campaign.id),
-            CapObject::of(CapLevel::Advertiser, advertiser.id),
-        ],
-        counted_creatives: creatives()
-            .map(|c| CapObject::of(CapLevel::Creative, c.id))
-            .collect(),
-        creative_caps: creatives()
-            .map(|c| per_creative.iter().map(|cap| rule(cap, c.id)).collect())
-            .collect(),
+        fatigue: Fatigue::compile(campaigns, item),
         rows,
         roadblock: item.definition.roadblock,
         exploration: live.allocation.exploration(campaign.id),
-    }
-}
-
-fn cap_level(level: definition::CapLevel) -> CapLevel {
-    match level {
-        definition::CapLevel::Creative => CapLevel::Creative,
-        definition::CapLevel::LineItem => CapLevel::LineItem,
-        definition::CapLevel::Campaign => CapLevel::Campaign,
-        definition::CapLevel::Advertiser => CapLevel::Advertiser,
     }
 }
 

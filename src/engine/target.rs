@@ -9,14 +9,14 @@ use super::scratch::{Auction, Candidate, Fallen, Floor, Funnel, Shares};
 use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
 use crate::approvals::Place;
-use crate::caps::CapRule;
+use crate::caps::Seen;
 use crate::creative::{Fit, Misfit};
-use crate::openrtb::request::{Deal, DurFloor, FloorCurrency, Imp, Request, Span};
+use crate::openrtb::request::{ChannelKind, Deal, DurFloor, FloorCurrency, Imp, Request, Span};
 use crate::openrtb::{category, domain};
 use crate::store::campaigns::definition::{Approval, WithoutId};
 use crate::store::campaigns::{Creative, LineItem};
 use crate::telemetry::Reason;
-use crate::units::{Cpm, Timestamp};
+use crate::units::{Cpm, HourOfWeek, Timestamp};
 
 /// Matches looked at per imp. They come best first: whoever stands behind a thousand better ones is not bid for.
 const MATCHES_MAX: usize = 1024;
@@ -64,6 +64,7 @@ struct Gathering<'s> {
     candidates: &'s mut Vec<Candidate>,
     funnel: &'s mut Funnel,
     snapshot: &'s Snapshot,
+    user_time: HourOfWeek,
     /// Line items that may still become candidates.
     left: usize,
 }
@@ -139,6 +140,7 @@ impl<'g, 'r> Gate<'g, 'r> {
             candidates: &mut scratch.candidates,
             funnel: &mut scratch.funnel,
             snapshot: self.snapshot,
+            user_time: opportunity.user_time,
             left: share,
         };
         let shares = &mut scratch.shares;
@@ -205,6 +207,9 @@ impl<'g, 'r> Gate<'g, 'r> {
     fn consider(&self, imp: &Imp<'r>, line_item: u32, gathering: &mut Gathering) {
         if gathering.left == 0 {
             return gathering.out(line_item, Reason::NotScored);
+        }
+        if self.disturbs(line_item, gathering.user_time) {
+            return gathering.out(line_item, Reason::DoNotDisturb);
         }
         match self.admit(gathering.imp, imp, line_item, gathering.candidates) {
             Ok(()) => gathering.left -= 1,
@@ -283,18 +288,35 @@ impl<'g, 'r> Gate<'g, 'r> {
     fn check_user(&self, item: &LineItem, ready: &Ready) -> Result<(), Reason> {
         match item.definition.without_id {
             WithoutId::NoBid if self.audience.key.is_none() => Err(Reason::NoUserId),
-            _ => self.check_caps(&ready.caps),
+            _ if ready.fatigue.is_none() => Ok(()),
+            _ => match self.seen() {
+                Some(seen) => ready.fatigue.check(&seen, self.audience.who()),
+                None => Ok(()),
+            },
         }
     }
 
-    fn check_caps(&self, rules: &[CapRule]) -> Result<(), Reason> {
-        let Some(user) = self.audience.key else {
+    fn check_creative_caps(&self, ready: &Ready, creative: usize) -> Result<(), Reason> {
+        if !ready.fatigue.caps_creative(creative) {
             return Ok(());
-        };
-        self.live
-            .caps
-            .allows(user, rules, self.now)
-            .map_err(|_| Reason::FrequencyCap)
+        }
+        match self.seen() {
+            Some(seen) => ready.fatigue.check_creative(creative, &seen, self.audience.who()),
+            None => Ok(()),
+        }
+    }
+
+    /// What this person was shown and did before. Somebody who may not be known has seen nothing.
+    fn seen(&self) -> Option<Seen<'_>> {
+        self.live.caps.seen(self.audience.key?)
+    }
+
+    /// Hours in which people are left in peace, in their own time zone and when the ad will be shown, win over dayparts and over
+    /// deals, guaranteed ones too. A screen of many stands where it stands: it disturbs nobody at home.
+    fn disturbs(&self, line_item: u32, user_time: HourOfWeek) -> bool {
+        let campaigns = &self.snapshot.campaigns;
+        let item = &campaigns.line_items()[line_item as usize];
+        self.request.channel.kind != ChannelKind::Dooh && campaigns.disturbs(item.advertiser, user_time)
     }
 
     /// A line item that targets deals bids through every one of them that is offered and open to it, and in the open
@@ -412,7 +434,7 @@ impl<'g, 'r> Gate<'g, 'r> {
             let position = (start + turn) % count;
             let checked = self.check_creative(imp, item.creatives[position]);
             match checked.and_then(|fit| self.check_ways(imp, item.creatives[position], ways).map(|()| fit)) {
-                Ok(fit) if self.check_caps(&ready.creative_caps[position]).is_ok() => {
+                Ok(fit) if self.check_creative_caps(ready, position).is_ok() => {
                     return Ok((position as u16, fit));
                 }
                 Ok(_) => capped = true,

@@ -31,7 +31,7 @@ use super::notice::{Conversion, Engagement, Inbound, Paid, What};
 use super::token::Token;
 use crate::allocation::{self, Allocation, Fact, Source};
 use crate::approvals::{self, Approvals, CreativeLoss};
-use crate::caps::{self, CapLevel, CapObject, Caps};
+use crate::caps::{self, CapObject, Caps, Noted, Shown, UserFact};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::openrtb::loss;
 use crate::openrtb::notice::PriceField;
@@ -230,6 +230,7 @@ impl Books {
                     self.budgets.hold_again(token.bid, &booking, token.hold_end);
                 }
             }
+            What::Click | What::Conversion(_) if record.verdict.counts() => self.note_answer(record),
             What::Loss { .. } if !flags.has(Flags::CONTRADICTION) => {
                 self.budgets.release(token.bid);
                 if let Some(user) = self.user_of(token) {
@@ -501,13 +502,40 @@ impl Books {
         let Some(user) = self.user_of(token) else {
             return;
         };
-        let objects = [
-            CapObject::of(CapLevel::Creative, token.creative),
-            CapObject::of(CapLevel::LineItem, token.line_item),
-            CapObject::of(CapLevel::Campaign, token.campaign),
-            CapObject::of(CapLevel::Advertiser, token.advertiser),
-        ];
-        self.caps.count(user, &objects, token.bid, record.at);
+        let shown = Shown {
+            creative: token.creative,
+            line_item: token.line_item,
+            campaign: token.campaign,
+            advertiser: token.advertiser,
+            answered: self.memory.marks(token.bid).has_any(Marks::CLICKED),
+        };
+        self.caps
+            .count(user, shown.objects().as_slice(), token.bid, record.at);
+    }
+
+    /// Whoever clicks has not had enough of the ad; whoever bought has, until they bring it back.
+    fn note_answer(&self, record: &Record) {
+        let token = &record.token;
+        let Some(user) = self.user_of(token) else {
+            return;
+        };
+        let fact = match &record.what {
+            What::Conversion(conversion) => {
+                let sold = CapObject::bought(token.advertiser, &conversion.name);
+                let counted_at = self.memory.order_at(order_key(token, conversion));
+                match (conversion.reversal, counted_at) {
+                    (true, Some(bought_at)) => UserFact::Returned { sold, bought_at },
+                    (true, None) => return,
+                    (false, _) => UserFact::Bought(sold),
+                }
+            }
+            _ => UserFact::Clicked(token.line_item),
+        };
+        self.caps.learn(&Noted {
+            user,
+            at: record.at,
+            fact,
+        });
     }
 }
 

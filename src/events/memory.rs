@@ -105,6 +105,12 @@ impl Memory {
         self.orders.get(&key).map(|(order, _)| *order)
     }
 
+    /// When the conversion was counted that is remembered under this key.
+    pub fn order_at(&self, key: OrderKey) -> Option<Timestamp> {
+        let (_, until) = self.orders.get(&key)?;
+        Some(Timestamp(until.0.saturating_sub(self.limits.order_keep_ms)))
+    }
+
     pub fn has_room_for_bid(&self, bid: BidId) -> bool {
         self.bids.len() < self.limits.bids_max || self.bids.contains_key(&bid)
     }

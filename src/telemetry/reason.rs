@@ -29,7 +29,13 @@ pub enum Reason {
     /// No line item is targeted at any of the imps.
     Unmatched,
     // Of a line item, in the order in which they are asked.
+    /// An hour of the user's in which nobody is shown an ad.
+    DoNotDisturb,
     NoUserId,
+    /// The user has bought, and is left alone for a while.
+    Bought,
+    /// The user has not clicked on so many impressions.
+    BackOff,
     FrequencyCap,
     BudgetSpent,
     PrivateAuction,
@@ -70,7 +76,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 48] = [
+    pub const ALL: [Reason; 51] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -86,7 +92,10 @@ impl Reason {
         Reason::SellerUnverified,
         Reason::SellerUnauthorised,
         Reason::Unmatched,
+        Reason::DoNotDisturb,
         Reason::NoUserId,
+        Reason::Bought,
+        Reason::BackOff,
         Reason::FrequencyCap,
         Reason::BudgetSpent,
         Reason::PrivateAuction,
@@ -139,7 +148,10 @@ impl Reason {
             Reason::SellerUnverified => "seller_unverified",
             Reason::SellerUnauthorised => "seller_unauthorised",
             Reason::Unmatched => "unmatched",
+            Reason::DoNotDisturb => "do_not_disturb",
             Reason::NoUserId => "no_user_id",
+            Reason::Bought => "bought",
+            Reason::BackOff => "back_off",
             Reason::FrequencyCap => "frequency_cap",
             Reason::BudgetSpent => "budget_spent",
             Reason::PrivateAuction => "private_auction",

@@ -52,6 +52,9 @@ struct Setting {
     #[serde(default)]
     shown: usize,
     hours_ago: Option<i64>,
+    #[serde(default)]
+    clicked: bool,
+    bought: Option<[String; 2]>,
 }
 
 /// Every key that a file or a case may have: an unknown one is a case that does not test what it says.
@@ -71,6 +74,8 @@ const KEYS: &[&str] = &[
     "open",
     "shown",
     "hours_ago",
+    "clicked",
+    "bought",
 ];
 
 /// Runs every case with its request in a format; with `UPDATE_GOLDEN=1` in the environment it writes what is decided on
@@ -271,6 +276,12 @@ fn decide(file: &File, case: &Case, format: WireFormat) -> Option<String> {
         for _ in 0..case.setting.shown {
             stage.decide(request, At { now: earlier, ..at });
             stage.show_all(earlier);
+            if case.setting.clicked {
+                stage.click_all(earlier);
+            }
+            if let Some([advertiser, event]) = &case.setting.bought {
+                stage.buy(advertiser, event, earlier);
+            }
         }
         stage.live.budgets.tick(now);
         for _ in 0..case.setting.open {

@@ -3,8 +3,8 @@
 use crate::stage::{At, EXCHANGE, Stage};
 use outbid::caps::CapRule;
 use outbid::creative::Fit;
-use outbid::engine::{Auction, Bid, Candidate, Outcome, Terms};
-use outbid::openrtb::request::{FloorCurrency, Request, Spot};
+use outbid::engine::{Auction, Audience, Bid, Candidate, Outcome, Terms};
+use outbid::openrtb::request::{ChannelKind, FloorCurrency, Request, Spot};
 use outbid::units::{Cpm, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,7 @@ pub fn check(request: &Request, stage: &Stage, outcome: Outcome, at: At) -> Resu
         }
         check_imp(request, stage, bid)?;
         check_caps(request, stage, bid, at)?;
+        check_peace(request, stage, bid, at)?;
     }
     check_groups(request, stage)?;
     check_funnel(stage, at)?;
@@ -243,15 +244,37 @@ fn check_imp(request: &Request, stage: &Stage, bid: &Bid) -> Result<(), String> 
     Ok(())
 }
 
+fn audience<'s>(request: &Request, stage: &'s Stage, at: At) -> Audience<'s> {
+    let namespace = &stage
+        .snapshot
+        .exchange(EXCHANGE)
+        .expect("configured")
+        .user_namespace;
+    let people = &stage.snapshot.people;
+    people.find(request, namespace, &stage.live.opt_outs, at.now)
+}
+
+/// No advertiser is disturbing anybody at this hour of theirs.
+fn check_peace(request: &Request, stage: &Stage, bid: &Bid, at: At) -> Result<(), String> {
+    let imp = &request.imps[usize::from(bid.candidate.imp)];
+    let item = &stage.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
+    let hour = audience(request, stage, at).hour;
+    let of_many = request.channel.kind == ChannelKind::Dooh || imp.dt.is_some();
+    if !of_many && stage.snapshot.campaigns.disturbs(item.advertiser, hour) {
+        return Err(format!("{} disturbs at {hour:?}", item.definition.id));
+    }
+    Ok(())
+}
+
 /// Were every bid shown that may be shown together, every cap of the bid would still hold.
 fn check_caps(request: &Request, stage: &Stage, bid: &Bid, at: At) -> Result<(), String> {
     let ready = |bid: &Bid| &stage.snapshot.ready[bid.candidate.line_item as usize];
-    let of_creative = &ready(bid).creative_caps[usize::from(bid.candidate.creative)];
-    for rule in ready(bid).caps.iter().chain(of_creative) {
+    let audience = audience(request, stage, at);
+    for rule in ready(bid).fatigue.rules(bid.candidate.creative, audience.who()) {
         let mut by_imp: BTreeMap<u16, [usize; 2]> = BTreeMap::new();
         for other in &stage.scratch.bids {
             let candidate = &other.candidate;
-            if !ready(other).counts(candidate.creative, rule.object) {
+            if !ready(other).fatigue.counts(candidate.creative, rule.object) {
                 continue;
             }
             let [alone, in_pod] = by_imp.entry(candidate.imp).or_default();
@@ -269,7 +292,7 @@ fn check_caps(request: &Request, stage: &Stage, bid: &Bid, at: At) -> Result<(),
         // As many less as are shown already.
         let left = CapRule {
             impressions: most.saturating_sub(shown.saturating_sub(1)).max(1) as u16,
-            ..*rule
+            ..rule
         };
         let user = stage.scratch.audience.key;
         let allowed = user.is_none_or(|user| stage.live.caps.allows(user, &[left], at.now).is_ok());

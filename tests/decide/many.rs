@@ -214,6 +214,7 @@ fn definitions(line_items: usize, daily: Nanos, dice: &mut Dice) -> Definitions 
         categories: vec![CATEGORIES[number as usize % CATEGORIES.len()].into()],
         cattax: 1,
         time_zone: ["America/New_York", "Europe/Berlin", "UTC"][number as usize % 3].into(),
+        do_not_disturb: (number == 3).then(noon),
         status: Status::Active,
     });
     let campaigns = (0..line_items.div_ceil(5)).map(|campaign| {
@@ -253,8 +254,15 @@ fn definitions(line_items: usize, daily: Nanos, dice: &mut Dice) -> Definitions 
             unknown_age_matches: true,
             below_age: Some(21),
         }],
+        do_not_disturb: None,
         signals: Vec::new(),
     }
+}
+
+/// Wednesday from noon on: a part of the market's people has that hour at [`NOW`].
+fn noon() -> Hours {
+    let from = 2 * 24 + 12;
+    Hours(Some([0xf << from, 0, 0]))
 }
 
 fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
@@ -286,6 +294,11 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         level,
         impressions,
         window_s: 86_400,
+        audience: None,
+    };
+    let for_men = Cap {
+        audience: Some(Expression::parse("gender = \"m\"").expect("an expression")),
+        ..cap(CapLevel::Advertiser, 4)
     };
     let name = |format: &str| format!("creative-{advertiser}-{format}");
     let formats = ["300x250", "728x90", "320x50", "160x600", "video"];
@@ -308,8 +321,14 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         caps: match dice.below(5) {
             0 => vec![cap(CapLevel::LineItem, 3)],
             1 => vec![cap(CapLevel::Campaign, 5), cap(CapLevel::Creative, 2)],
+            2 => vec![cap(CapLevel::Group("promo".into()), 2), for_men],
             _ => Vec::new(),
         },
+        suppressions: Vec::new(),
+        back_off: dice.percent(20).then_some(BackOff {
+            after: 3,
+            pause_s: 3_600,
+        }),
         without_id: if dice.percent(20) {
             WithoutId::NoBid
         } else {
@@ -397,6 +416,7 @@ fn creatives(advertiser: usize) -> Vec<Creative> {
         id: format!("creative-{advertiser}-{format}"),
         advertiser,
         status: Status::Active,
+        groups: vec!["promo".into()],
         domains: vec![format!("brand-{advertiser}.example")],
         categories: vec![CATEGORIES[advertiser % CATEGORIES.len()].into()],
         cattax: 1,

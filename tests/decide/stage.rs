@@ -1,7 +1,7 @@
 //! A bidder without sockets: a configuration folder, the shipped model and a few people make a snapshot, and requests
 //! are decided on it at a given time. Invariant: nothing is shared between two stages but the model and the people.
 
-use outbid::caps::{CapLevel, CapObject, Caps};
+use outbid::caps::{CapObject, Caps, Noted, Shown, UserFact};
 use outbid::config;
 use outbid::engine::{self, Bid, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
 use outbid::openrtb::privacy::PrivacyPolicy;
@@ -11,7 +11,7 @@ use outbid::pacing::{Booking, Budgets};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Profiles, RamProfiles, read_input};
 use outbid::store::traffic::Traffic;
-use outbid::units::{BidId, Timestamp, UserKeySecret};
+use outbid::units::{BidId, ObjectId, Timestamp, UserKeySecret};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -121,6 +121,26 @@ impl Stage {
         }
     }
 
+    /// The person of the last decision clicked what its bids show.
+    pub fn click_all(&self, at: Timestamp) {
+        for bid in &self.scratch.bids {
+            let item = &self.snapshot.campaigns.line_items()[bid.candidate.line_item as usize];
+            self.note(at, UserFact::Clicked(item.counted_as));
+        }
+    }
+
+    /// The person of the last decision bought from an advertiser.
+    pub fn buy(&self, advertiser: &str, event: &str, at: Timestamp) {
+        let sold = CapObject::bought(ObjectId::of(advertiser), event);
+        self.note(at, UserFact::Bought(sold));
+    }
+
+    fn note(&self, at: Timestamp, fact: UserFact) {
+        if let Some(user) = self.scratch.audience.key {
+            self.live.caps.learn(&Noted { user, at, fact });
+        }
+    }
+
     /// Every bid of the last decision is won and billed at its price, at once.
     pub fn show_all(&self, bid_at: Timestamp) {
         self.show_all_or_lose(bid_at, &mut |_| false);
@@ -146,20 +166,15 @@ impl Stage {
             let Some(user) = self.scratch.audience.key else {
                 continue;
             };
-            let objects = [
-                (CapLevel::LineItem, item.counted_as),
-                (
-                    CapLevel::Creative,
-                    self.snapshot.campaigns.creatives()[creative as usize].id,
-                ),
-                (CapLevel::Campaign, campaign.id),
-                (
-                    CapLevel::Advertiser,
-                    self.snapshot.campaigns.advertisers()[item.advertiser].id,
-                ),
-            ];
-            let objects = objects.map(|(level, id)| CapObject::of(level, id));
-            self.live.caps.count(user, &objects, bid.id, bid_at);
+            let shown = Shown {
+                creative: self.snapshot.campaigns.creatives()[creative as usize].id,
+                line_item: item.counted_as,
+                campaign: campaign.id,
+                advertiser: self.snapshot.campaigns.advertisers()[item.advertiser].id,
+                answered: false,
+            };
+            let objects = shown.objects();
+            self.live.caps.count(user, objects.as_slice(), bid.id, bid_at);
         }
     }
 }

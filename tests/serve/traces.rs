@@ -22,6 +22,9 @@ const CONSENT: &str = "CQgYw8AQgYw8AEsAHBENB4FoAPLAAAAAAAYgF5wAgAAgLzAAAAAA.IHCQ
 const UNDISCLOSED: &str = "CQgYw8AQgYw8AEsAHBENB4FoAPLAAAAAAAYgF5wAgAAgLzAAAAAA";
 /// The same for other vendors than 755.
 const OTHER_VENDORS: &str = "CQgYw8AQgYw8AEsAHBENB4FoAPLAAAAAAAYgF5wAgAAgAcAAAAAA.IHCQBIAAgAEABwBeYDhA";
+/// Everything that is remembered of those who were shown an ad.
+const TIRING: &str = "caps = [\"2 per day per line_item\", \"9 per lifetime per line_item\"]\nsuppress_buyers = \"30d\"\n\
+                      back_off = { after = 2, pause = \"1d\" }";
 const IP: &str = "203.0.113.187";
 
 /// What is changed in a request that gives four ids, and the signal that decides then.
@@ -96,7 +99,10 @@ fn request(campaign: &str, ids: &[(&'static str, String); 4], change: &Value) ->
 
 #[test]
 fn no_id_of_a_person_is_kept_anywhere_unless_it_may_be() {
-    let folder = Folder::new().with_campaign(capped("traces"));
+    let folder = Folder::new().with_campaign(Campaign {
+        more: TIRING,
+        ..Campaign::new("traces")
+    });
     let server = folder.read("outbid.toml").unwrap();
     folder.write("outbid.toml", &format!("{server}\n[privacy]\ngvl_id = 755\n"));
     let bidder = Bidder::start(&folder);
@@ -171,7 +177,8 @@ fn an_advertising_id_of_zeros_is_nobodys() {
 #[test]
 fn notices_of_bids_from_before_an_opt_out_move_money_and_leave_no_trace_of_the_person() {
     let folder = Folder::new().with_campaign(Campaign {
-        more: "caps = [\"9 per day per line_item\"]\nroadblock = true",
+        more: "caps = [\"9 per lifetime per line_item\"]\nsuppress_buyers = \"lifetime\"\n\
+               back_off = { after = 9, pause = \"30d\" }\nroadblock = true",
         ..Campaign::new("before")
     });
     let bidder = Bidder::start(&folder);

@@ -20,6 +20,7 @@ pub fn advertiser(id: &str) -> Advertiser {
         categories: Vec::new(),
         cattax: 1,
         time_zone: "UTC".into(),
+        do_not_disturb: None,
         status: Status::Active,
     }
 }
@@ -53,6 +54,8 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),
+        suppressions: Vec::new(),
+        back_off: None,
         without_id: WithoutId::Bid,
         creatives,
         part_of: None,
@@ -67,6 +70,7 @@ pub fn creative(id: &str, advertiser: usize, ad: Ad) -> Creative {
         id: id.into(),
         advertiser,
         status: Status::Active,
+        groups: Vec::new(),
         domains: Vec::new(),
         categories: Vec::new(),
         cattax: 1,

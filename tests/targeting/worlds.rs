@@ -365,6 +365,7 @@ impl Dice {
             campaigns,
             creatives,
             policy: Vec::new(),
+            do_not_disturb: None,
             signals,
         }
     }

@@ -24,6 +24,7 @@ pub(super) fn compile(definitions: Definitions) -> Result<Campaigns, Vec<String>
         campaigns,
         creatives,
         policy,
+        do_not_disturb,
         signals,
     } = definitions;
     if !problems.is_empty() {
@@ -75,6 +76,7 @@ pub(super) fn compile(definitions: Definitions) -> Result<Campaigns, Vec<String>
         line_items,
         creatives,
         policy,
+        do_not_disturb,
         signals,
         index,
         by_id,

@@ -2,13 +2,13 @@
 //!
 //! Invariant: indices between records are in range, and line items stand in descending order of prior value.
 
-use super::definition::{self, Ad, Definitions, Flight};
+use super::definition::{self, Ad, Definitions, Flight, Hours};
 use super::index::{Index, MatchScratch};
 use super::opportunity::Opportunity;
 use super::policy::Policy;
 use super::signal::Signals;
 use crate::store::profiles::Profile;
-use crate::units::{AccountId, Cpm, ObjectId, Timestamp};
+use crate::units::{AccountId, Cpm, HourOfWeek, ObjectId, Timestamp};
 use std::collections::HashMap;
 
 /// All campaigns of a snapshot. Immutable once compiled.
@@ -19,6 +19,7 @@ pub struct Campaigns {
     pub(super) line_items: Vec<LineItem>,
     pub(super) creatives: Vec<Creative>,
     pub(super) policy: Policy,
+    pub(super) do_not_disturb: Option<Hours>,
     pub(super) signals: Signals,
     pub(super) index: Index,
     pub(super) by_id: ById,
@@ -139,6 +140,15 @@ impl Campaigns {
 
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Whether an ad of the advertiser, a position in [`Campaigns::advertisers`], would disturb a person at this hour of theirs.
+    pub fn disturbs(&self, advertiser: usize, hour: HourOfWeek) -> bool {
+        let own = self.advertisers[advertiser].definition.do_not_disturb;
+        [self.do_not_disturb, own]
+            .into_iter()
+            .flatten()
+            .any(|hours| hours.contains(hour))
     }
 
     pub fn signals(&self) -> &Signals {

@@ -13,6 +13,8 @@ pub struct Definitions {
     pub campaigns: Vec<Campaign>,
     pub creatives: Vec<Creative>,
     pub policy: Vec<PolicyRule>,
+    /// Hours of the user's week in which nobody is shown anything, whoever advertises; `None` = there are none.
+    pub do_not_disturb: Option<Hours>,
     pub signals: Vec<Signal>,
 }
 
@@ -34,6 +36,8 @@ pub struct Advertiser {
     pub cattax: u32,
     /// IANA name. Days and hours of budgets are this zone's.
     pub time_zone: String,
+    /// Hours of the user's week in which nobody is shown an ad of this advertiser.
+    pub do_not_disturb: Option<Hours>,
     pub status: Status,
 }
 
@@ -143,7 +147,10 @@ pub struct LineItem {
     pub max_bid: Option<Cpm>,
     /// All that hold are multiplied; the product is kept within 0.1..=10.
     pub multipliers: Vec<Multiplier>,
+    /// Of caps of one level and window, the first whose audience has the user counts; one without an audience stands last.
     pub caps: Vec<Cap>,
+    pub suppressions: Vec<Suppression>,
+    pub back_off: Option<BackOff>,
     pub without_id: WithoutId,
     /// Ids into [`Definitions::creatives`].
     pub creatives: Vec<String>,
@@ -162,19 +169,53 @@ pub struct Multiplier {
     pub factor_milli: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cap {
     pub level: CapLevel,
     pub impressions: u16,
+    /// [`LIFETIME_S`] = however long ago.
     pub window_s: u32,
+    /// For these users alone.
+    pub audience: Option<Expression>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A window without an end: 136 years.
+pub const LIFETIME_S: u32 = u32::MAX;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CapLevel {
     Creative,
+    /// Creatives of the advertiser that have this group's name.
+    Group(String),
     LineItem,
     Campaign,
     Advertiser,
+}
+
+/// People who have bought are left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    pub sellers: Sellers,
+    /// The name of the conversion that makes a buyer.
+    pub event: String,
+    /// From the conversion on.
+    pub window_s: u32,
+}
+
+/// From whom somebody bought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sellers {
+    /// The line item's own advertiser.
+    Own,
+    /// Any advertiser that has this category or one below it, in the taxonomy of the line item's own.
+    Category(String),
+}
+
+/// After so many impressions without a click, a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackOff {
+    pub after: u16,
+    pub pause_s: u32,
 }
 
 /// What a line item does when the request names no user it may use.
@@ -308,6 +349,8 @@ pub struct Creative {
     /// Index into [`Definitions::advertisers`].
     pub advertiser: usize,
     pub status: Status,
+    /// Names that caps count creatives of an advertiser under.
+    pub groups: Vec<String>,
     /// `adomain`; the advertiser's where the file gives none.
     pub domains: Vec<String>,
     pub categories: Vec<String>,
