@@ -25,6 +25,7 @@ fn banner() -> (Template, Fit) {
         h: 250,
         btype: 2,
         apis: vec![],
+        expands: vec![],
         landing_url: "https://shop.example.com/shoes".to_owned(),
     });
     let imp = Imp {

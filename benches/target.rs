@@ -186,6 +186,7 @@ fn definitions(line_items: usize) -> Definitions {
             h,
             html: String::new(),
             btype: 4,
+            expands: Vec::new(),
         })
     };
     let video = LinearAd {
@@ -249,6 +250,7 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         deliver_deals: false,
         open_beside_deals: false,
         roadblock: false,
+        slot_in_pod: None,
     }
 }
 

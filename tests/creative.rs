@@ -289,6 +289,7 @@ fn banner_spec(html: &str) -> BannerSpec {
         h: 250,
         btype: 4,
         apis: vec![],
+        expands: vec![],
         landing_url,
     }
 }
@@ -352,6 +353,7 @@ fn native_spec() -> NativeSpec {
             (1, "Shop".to_owned()),
         ],
         privacy_url: Some("https://shop.example/privacy".to_owned()),
+        impression_script: None,
         apis: vec![],
         landing_url: "https://shop.example/".to_owned(),
     }

@@ -117,6 +117,7 @@ fn every_field_stands_under_its_openrtb_name() {
         size: Some((640, 360)),
         ratio: Some((16, 9)),
         duration_s: Some(15),
+        slot_in_pod: Some(-1),
         exp_s: Some(300),
         markup: MarkupType::Video,
         ai_generated: true,
@@ -135,7 +136,7 @@ fn every_field_stands_under_its_openrtb_name() {
         "adid": "ad", "adomain": ["a.example", "b.example"], "bundle": "com.app", "cid": "camp", "crid": "cr",
         "iurl": "https://i.example/1.png",
         "cat": ["IAB1"], "cattax": 6, "attr": [6, 13, 16], "apis": [7], "language": "en", "protocol": 13,
-        "dealid": "deal", "w": 640, "h": 360, "wratio": 16, "hratio": 9, "dur": 15, "exp": 300,
+        "dealid": "deal", "w": 640, "h": 360, "wratio": 16, "hratio": 9, "dur": 15, "slotinpod": -1, "exp": 300,
         "ext": {"aigen": 1, "dsa": {"behalf": "Brand", "paid": "Brand \"Group\"", "adrender": 0}},
     });
     check(&bid, "<VAST/>", expected);

@@ -38,7 +38,7 @@ pub struct CertifyArguments {
     /// Only the cases whose id begins so.
     #[arg(long, value_name = "PREFIX", default_value = "")]
     case: String,
-    /// Mark every request as a test auction, in which nothing is billed.
+    /// Mark every request as a test auction: no money is held or spent, no cap counted, nothing learnt (`test = 1`, section 3.2.1).
     #[arg(long)]
     test: bool,
     /// How long to wait for an answer, in milliseconds.
@@ -89,6 +89,12 @@ pub fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode> {
             settings.url.authority
         )
     })?;
+    if !arguments.test {
+        eprintln!(
+            "outbid certify: these auctions are real to {}: they hold and spend its money, and losses teach it; --test marks them as tests",
+            settings.url.authority
+        );
+    }
     if let Some(path) = &arguments.wire {
         let cases = WireCase::read_all(path)?;
         let report = WireReport::run(&settings, cases, progress(0));

@@ -79,11 +79,14 @@ enum Command {
     Explain(ExplainArguments),
     /// Drive a bidder, this one or any other, through the built-in cases of OpenRTB 2.6.
     ///
-    /// It meets the bidder over HTTP alone: bids, notices and clicks are real unless --test is given.
+    /// It meets the bidder over HTTP alone, as an exchange would. WITHOUT --test ALL OF IT IS REAL TO THE BIDDER: its bids hold
+    /// budget until they expire, billing notices spend it and count against caps, and losses at made-up prices reach whatever
+    /// learns from them. Give --test for a bidder that serves anybody else; the cases that see money move are not tested then.
     ///
     /// Exit codes: 0 no case failed, 1 a case failed or nothing was bid on, 2 the command line makes no sense.
     #[command(
-        after_help = "Example: outbid certify --url http://127.0.0.1:8080/openrtb2/demo --admin 127.0.0.1:8081 --deal deal-sports-2"
+        after_help = "Examples: outbid certify --url http://127.0.0.1:8080/openrtb2/demo --admin 127.0.0.1:8081 --deal deal-sports-2\n\
+                      \u{20}         outbid certify --url http://bidder.example/rtb --header 'Authorization: Bearer SECRET' --test"
     )]
     Certify(Box<certify::CertifyArguments>),
     /// Opt people out of everything personal, on a running bidder, and see whether somebody is.

@@ -36,10 +36,15 @@ pub(super) const FILE_KEYS: &[&str] = &[
     "groups",
     "creative",
 ];
-pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype"];
+pub(super) const BANNER_KEYS: &[&str] = &["size", "sizes", "html", "html_file", "btype", "expands"];
 
 /// AdCOM markup types of banners.
 const BANNER_TYPES: &[(&str, u32)] = &[("text", 1), ("image", 2), ("script", 3), ("iframe", 4)];
+
+/// AdCOM expandable directions.
+#[rustfmt::skip]
+const DIRECTIONS: &[(&str, u32)] =
+    &[("left", 1), ("right", 2), ("up", 3), ("down", 4), ("full-screen", 5), ("resize", 6)];
 
 /// What creatives refer to.
 pub(super) struct References<'a> {
@@ -96,6 +101,7 @@ fn read_sizes(
     let shared = read_shared(table, levels, refs);
     let id = id?;
     let mut creatives = Vec::new();
+    check_expansion(table, &shared, ads.first().map(|(_, ad)| ad));
     for (suffix, ad) in ads {
         let one = format!("{id}{suffix}");
         if !suffix.is_empty() && !table.get("id").is_some_and(|node| ids.claim(&one, &node)) {
@@ -108,6 +114,22 @@ fn read_sizes(
         });
     }
     Some((id, creatives))
+}
+
+/// A banner that expands says so in its attributes, which publishers block it by, and into which directions.
+fn check_expansion(table: &Table<'_>, creative: &Creative, ad: Option<&Ad>) {
+    let Some(Ad::Banner(banner)) = ad else { return };
+    match (creative.is_expandable(), banner.expands.is_empty()) {
+        (false, false) => table.problem(
+            "`expands` belongs to a banner that expands, and no attribute says that this one does",
+            "add attribute 3 (by itself), 4 (on a click) or 5 (on a rollover)",
+        ),
+        (true, true) => table.note(
+            "this banner expands, and nothing says into which directions: it is shown only where all are permitted",
+            "write for example `banner.expands = [\"down\"]`",
+        ),
+        _ => {}
+    }
 }
 
 /// Everything but the ad itself.
@@ -166,6 +188,7 @@ fn read_shared(table: &Table<'_>, levels: &Layers<'_>, refs: &References<'_>) ->
             h: 0,
             html: String::new(),
             btype: 0,
+            expands: Vec::new(),
         }),
     }
 }
@@ -238,13 +261,19 @@ fn alone(ad: Option<Ad>) -> Vec<(String, Ad)> {
 pub(super) fn banners(table: &Table<'_>, folder: &Folder) -> Vec<(String, BannerAd)> {
     let html = markup(table, folder);
     let btype = table.read("btype", 2, |n| n.choice(BANNER_TYPES));
+    let expands = table
+        .get("expands")
+        .map_or_else(Vec::new, |n| n.list(|n| n.choice(DIRECTIONS)));
     let sizes = sizes(table);
     let Some(html) = html else { return Vec::new() };
     let banner = |(suffix, (w, h)): (String, (u32, u32))| {
         let html = html
             .replace("${WIDTH}", &w.to_string())
             .replace("${HEIGHT}", &h.to_string());
-        (suffix, BannerAd { w, h, html, btype })
+        let expands = expands.clone();
+        #[rustfmt::skip]
+        let ad = BannerAd { w, h, html, btype, expands };
+        (suffix, ad)
     };
     sizes.into_iter().map(banner).collect()
 }

@@ -184,6 +184,12 @@ impl<'a> Table<'a> {
             .problem(self.document.place(self.span.start, &self.path, what, fix));
     }
 
+    /// Of the table as a whole: worth knowing, no reason to refuse.
+    pub fn note(&self, what: &str, fix: impl Into<String>) {
+        self.report
+            .note(self.document.place(self.span.start, &self.path, what, fix));
+    }
+
     fn node(&self, path: String, value: &'a Spanned<DeValue<'a>>) -> Node<'a> {
         Node {
             document: self.document,

@@ -1,6 +1,7 @@
 //! What a configuration comes to: every value after inheritance, in the accounting currency, for people and scripts.
 //! Invariant: nothing secret is shown.
 
+use super::line_item::POD_SLOTS;
 use super::{Loaded, caps, fatigue, hours};
 use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
@@ -234,6 +235,7 @@ fn line_item(item: &LineItem) -> Value {
         "deal_goal": if item.deliver_deals { "deliver" } else { "value" },
         "open_beside_deals": item.open_beside_deals,
         "roadblock": item.roadblock,
+        "slot_in_pod": item.slot_in_pod.and_then(|own| POD_SLOTS.iter().find(|(_, slot)| *slot == own)).map(|(name, _)| *name),
         "targeting": targeting(&item.targeting),
     }))
 }

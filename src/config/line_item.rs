@@ -11,7 +11,7 @@ use super::layers::Layers;
 use super::names::{Names, resolve};
 use super::{bid, caps, fatigue, quantity, targeting};
 use crate::store::campaigns::definition::{
-    CapLevel, Flight, LineItem, Multiplier, Status, Targeting, Terms, WithoutId,
+    CapLevel, Flight, LineItem, Multiplier, PodSlot, Status, Targeting, Terms, WithoutId,
 };
 use crate::units::Limits;
 
@@ -19,8 +19,13 @@ use crate::units::Limits;
 pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region", "items",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing", "ltv", "ltv_from",
+    "pacing", "slot_in_pod", "ltv", "ltv_from",
     "suppress_buyers", "suppress_buyers_of", "back_off",
+];
+pub(super) const POD_SLOTS: &[(&str, PodSlot)] = &[
+    ("first", PodSlot::First),
+    ("last", PodSlot::Last),
+    ("first-or-last", PodSlot::FirstOrLast),
 ];
 pub(super) const REGION_KEYS: &[&str] = &["country", "region", "bid", "max_bid", "creatives"];
 
@@ -66,6 +71,7 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         deliver_deals: levels.maybe("deal_goal", deal_goal).unwrap_or(false),
         open_beside_deals: levels.maybe("open_beside_deals", Node::boolean).unwrap_or(false),
         roadblock: levels.maybe("roadblock", Node::boolean).unwrap_or(false),
+        slot_in_pod: levels.maybe("slot_in_pod", |n| n.choice(POD_SLOTS)),
     }
 }
 

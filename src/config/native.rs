@@ -8,7 +8,7 @@ use crate::store::campaigns::definition::{NativeAd, NativeImage};
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "title", "icon", "main", "privacy_url", "sponsored", "desc", "rating", "likes", "downloads", "price",
-    "sale_price", "phone", "address", "desc2", "display_url", "cta",
+    "sale_price", "phone", "address", "desc2", "display_url", "cta", "impression_script",
 ];
 
 /// Data asset types (OpenRTB Native 1.2, section 7.4).
@@ -43,6 +43,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<NativeAd> {
             .filter_map(|(key, kind)| image(table, key, *kind))
             .collect(),
         privacy_url: table.maybe("privacy_url", quantity::url),
+        impression_script: table.get("impression_script").and_then(|n| secure_url(&n)),
         title: title?,
     })
 }

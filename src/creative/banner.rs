@@ -23,6 +23,8 @@ pub struct BannerSpec {
     pub btype: u32,
     /// AdCOM API frameworks that the markup needs.
     pub apis: Vec<u32>,
+    /// AdCOM expandable directions into which the ad expands: 1 left, 2 right, 3 up, 4 down, 5 full screen, 6 resize.
+    pub expands: Vec<u32>,
     pub landing_url: String,
 }
 
@@ -100,6 +102,9 @@ impl BannerTemplate {
         if request.ints(banner.btype).contains(&self.spec.btype) {
             return Err(Misfit::BannerType);
         }
+        if !permits(request.ints(banner.expdir), &self.spec.expands) {
+            return Err(Misfit::Expansion);
+        }
         if !accepts_markup(request.strs(banner.mimes), self.spec.btype) {
             return Err(Misfit::Mime);
         }
@@ -175,6 +180,12 @@ fn compile_explanation() -> Pieces {
         r#"padding:1px 4px;background:#fff;color:#333;font:10px/1.4 sans-serif;text-decoration:none">Why this ad?</a>"#,
     );
     markup.build()
+}
+
+/// `expdir` names the directions in which a banner may expand; without it they are unknown, and `battr` alone refuses ads that
+/// expand (sections 2.3 and 3.2.6).
+fn permits(expdir: &[u32], expands: &[u32]) -> bool {
+    expdir.is_empty() || expands.iter().all(|direction| expdir.contains(direction))
 }
 
 /// A list that names only images (or Flash) speaks of what the markup may show: live traffic sends

@@ -11,6 +11,8 @@ pub enum Misfit {
     Size,
     /// The banner type (`btype`) is blocked.
     BannerType,
+    /// The banner expands into a direction that the imp does not permit.
+    Expansion,
     /// None of the creative's MIME types is supported.
     Mime,
     /// The markup needs an API framework that is not offered.
@@ -32,11 +34,12 @@ pub enum Misfit {
 }
 
 impl Misfit {
-    pub const ALL: [Misfit; 13] = [
+    pub const ALL: [Misfit; 14] = [
         Misfit::Format,
         Misfit::NotSecure,
         Misfit::Size,
         Misfit::BannerType,
+        Misfit::Expansion,
         Misfit::Mime,
         Misfit::Api,
         Misfit::Duration,
@@ -55,6 +58,7 @@ impl Misfit {
             Misfit::NotSecure => "not_secure",
             Misfit::Size => "size",
             Misfit::BannerType => "banner_type",
+            Misfit::Expansion => "expansion",
             Misfit::Mime => "mime",
             Misfit::Api => "api",
             Misfit::Duration => "duration",

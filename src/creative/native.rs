@@ -10,6 +10,9 @@ use crate::openrtb::request::{Native, NativeAsset, NativeAssetKind, Request};
 /// Bit of `Native::impression_methods`: the page can load an image on the impression.
 const BY_IMAGE: u8 = 1;
 
+/// Likewise: the page can run a script.
+const BY_SCRIPT: u8 = 2;
+
 /// What a native template is made from.
 #[derive(Clone, Debug, Default)]
 pub struct NativeSpec {
@@ -20,6 +23,8 @@ pub struct NativeSpec {
     pub data: Vec<(u32, String)>,
     /// `None` = our own page, which says why the ad is shown and takes opt-outs.
     pub privacy_url: Option<String>,
+    /// A script that measures the impression, for pages that run those of their ads (Native 1.2, sections 4.7 and 5.8).
+    pub impression_script: Option<String>,
     /// AdCOM API frameworks that the markup needs.
     pub apis: Vec<u32>,
     pub landing_url: String,
@@ -43,6 +48,7 @@ pub struct NativeTemplate {
     /// Beside `spec.data`.
     data: Box<[Value]>,
     privacy_url: Option<Value>,
+    impression_script: Option<Value>,
     secure: bool,
 }
 
@@ -52,6 +58,8 @@ pub struct NativeFit {
     wrapped: bool,
     /// `eventtrackers` by image; else `imptrackers`.
     event_trackers: bool,
+    /// With the ad's own script among the `eventtrackers`.
+    script: bool,
     privacy: bool,
 }
 
@@ -77,7 +85,9 @@ impl NativeTemplate {
                 .iter()
                 .map(|image| &image.url)
                 .chain(&spec.privacy_url)
+                .chain(&spec.impression_script)
         };
+        let url_value = |url: &Option<String>| url.as_deref().map(|url| Value::of(&url::safe(url)));
         NativeTemplate {
             title: Value::of(&spec.title),
             image_urls: spec
@@ -86,10 +96,8 @@ impl NativeTemplate {
                 .map(|image| Value::of(&url::safe(&image.url)))
                 .collect(),
             data: spec.data.iter().map(|(_, value)| Value::of(value)).collect(),
-            privacy_url: spec
-                .privacy_url
-                .as_deref()
-                .map(|privacy| Value::of(&url::safe(privacy))),
+            privacy_url: url_value(&spec.privacy_url),
+            impression_script: url_value(&spec.impression_script),
             secure: url::is_secure(&spec.landing_url) && urls().all(|url| url::is_secure(url)),
             spec,
         }
@@ -125,6 +133,7 @@ impl NativeTemplate {
         for (name, url) in [
             ("landing_url", Some(&spec.landing_url)),
             ("privacy_url", spec.privacy_url.as_ref()),
+            ("impression_script", spec.impression_script.as_ref()),
         ] {
             if let Some(url) = url.filter(|url| !url::is_absolute(url)) {
                 problems.push(format!("{name} {url:?}: an https:// or http:// URL"));
@@ -148,9 +157,11 @@ impl NativeTemplate {
         if filled == 0 {
             return Err(Misfit::NativeAsset);
         }
+        let takes = |method| native.event_trackers && native.impression_methods & method != 0;
         Ok(NativeFit {
             wrapped: native.wrapped,
-            event_trackers: native.event_trackers && native.impression_methods & BY_IMAGE != 0,
+            event_trackers: takes(BY_IMAGE),
+            script: takes(BY_SCRIPT) && self.impression_script.is_some(),
             privacy: native.privacy,
         })
     }
@@ -166,7 +177,7 @@ impl NativeTemplate {
         links.write_click(out);
         out.str(r#""},"#);
         self.write_assets(values.native_assets, out);
-        write_tracker(fit, &links, out);
+        self.write_trackers(fit, &links, out);
         if fit.privacy {
             out.str(r#","privacy":""#);
             match &self.privacy_url {
@@ -176,6 +187,31 @@ impl NativeTemplate {
             out.str("\"");
         }
         out.str(if fit.wrapped { "}}" } else { "}" });
+    }
+
+    /// The image counts for us, wherever it can be put; the script is the advertiser's own.
+    fn write_trackers(&self, fit: &NativeFit, links: &Links, out: &mut Out) {
+        let script = self.impression_script.as_ref().filter(|_| fit.script);
+        if !fit.event_trackers {
+            out.str(r#","imptrackers":[""#);
+            links.write_notice(Notice::Impression, out);
+            out.str(r#""]"#);
+        }
+        if !fit.event_trackers && script.is_none() {
+            return;
+        }
+        out.str(r#","eventtrackers":["#);
+        if fit.event_trackers {
+            out.str(r#"{"event":1,"method":1,"url":""#);
+            links.write_notice(Notice::Impression, out);
+            out.str(if script.is_some() { r#""},"# } else { r#""}"# });
+        }
+        if let Some(script) = script {
+            out.str(r#"{"event":1,"method":2,"url":""#);
+            out.text(&script.text);
+            out.str(r#""}"#);
+        }
+        out.str("]");
     }
 
     fn write_assets(&self, assets: &[NativeAsset], out: &mut Out) {
@@ -272,14 +308,4 @@ fn is_wide_enough(length: u32, exact: u32, min: u32) -> bool {
     } else {
         exact == 0 || length == exact
     }
-}
-
-fn write_tracker(fit: &NativeFit, links: &Links, out: &mut Out) {
-    out.str(if fit.event_trackers {
-        r#","eventtrackers":[{"event":1,"method":1,"url":""#
-    } else {
-        r#","imptrackers":[""#
-    });
-    links.write_notice(Notice::Impression, out);
-    out.str(if fit.event_trackers { r#""}]"# } else { r#""]"# });
 }

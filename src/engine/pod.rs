@@ -6,6 +6,7 @@ use super::Snapshot;
 use super::scratch::{Bid, Candidate};
 use crate::openrtb::request::{Request, Spot};
 use crate::store::campaigns::Creative;
+use crate::store::campaigns::definition::PodSlot;
 use crate::units::Cpm;
 use std::mem::discriminant;
 
@@ -30,6 +31,21 @@ fn pod_of<'q, 'r>(request: &'q Request<'r>, candidate: &Candidate) -> Option<&'q
 /// Whether its imp is the dynamic part of a pod, which takes several bids.
 pub(super) fn is_dynamic(request: &Request, candidate: &Candidate) -> bool {
     pod_of(request, candidate).is_some_and(|pod| pod.pod_duration_s.is_some())
+}
+
+/// Whether the seller promises the place in its pod that an ad insists on (`slotinpod`, section 7.6): of the slot itself, or of
+/// one ad in a dynamic part, where the bid says which place it is for. Alone, an ad is the first and the last one.
+pub(super) fn offers(spot: &Spot, place: PodSlot) -> bool {
+    if spot.pod_id.is_none() && spot.pod_duration_s.is_none() {
+        return true;
+    }
+    let (promised, either) = (spot.slot_in_pod, PodSlot::FirstOrLast.code());
+    let is_either = [PodSlot::First, PodSlot::Last, PodSlot::FirstOrLast]
+        .iter()
+        .any(|place| place.code() == promised);
+    promised == place.code()
+        || (place == PodSlot::FirstOrLast && is_either)
+        || (promised == either && spot.pod_duration_s.is_some())
 }
 
 /// Whether both are for the dynamic part of one imp in one format: they may be shown together.
@@ -70,7 +86,7 @@ pub(super) fn has_room(request: &Request, candidate: &Candidate, bids: &[Bid]) -
 }
 
 /// Whether two ads must not be shown in one pod: as `poddedupe` of either imp says, and the same creative never, unless
-/// both say that nothing is kept apart.
+/// both say that nothing is kept apart; and two that insist on the same place.
 pub(super) fn keeps_apart(request: &Request, snapshot: &Snapshot, a: &Candidate, b: &Candidate) -> bool {
     let (Some(of_a), Some(of_b)) = (pod_of(request, a), pod_of(request, b)) else {
         return false;
@@ -78,6 +94,9 @@ pub(super) fn keeps_apart(request: &Request, snapshot: &Snapshot, a: &Candidate,
     let one_pod = a.imp == b.imp || (of_a.pod_id.is_some() && of_a.pod_id == of_b.pod_id);
     if !one_pod {
         return false;
+    }
+    if insist_on_one_place(request, snapshot, a, b) {
+        return true;
     }
     let in_pod = |pod: &Spot, setting| request.ints(pod.pod_dedupe).contains(&setting);
     let says = |setting| in_pod(of_a, setting) || in_pod(of_b, setting);
@@ -95,6 +114,17 @@ pub(super) fn keeps_apart(request: &Request, snapshot: &Snapshot, a: &Candidate,
         || (says(dedupe::CATEGORY) && shares_category(ad, other))
         || (says(dedupe::MEDIA)
             && snapshot.templates[place_a].shares_media_with(&snapshot.templates[place_b]))
+}
+
+/// Both want the first place of one dynamic part, or both the last.
+fn insist_on_one_place(request: &Request, snapshot: &Snapshot, a: &Candidate, b: &Candidate) -> bool {
+    let place = |candidate: &Candidate| {
+        let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
+        item.definition
+            .slot_in_pod
+            .filter(|place| *place != PodSlot::FirstOrLast)
+    };
+    share_a_part(request, a, b) && place(a).is_some() && place(a) == place(b)
 }
 
 fn shares_domain(a: &Creative, b: &Creative) -> bool {

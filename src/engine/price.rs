@@ -3,6 +3,7 @@
 use super::scratch::{Auction, Candidate};
 use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn, explore};
 use crate::openrtb::request::Request;
+use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::models::Score;
 use crate::store::profiles::Profile;
@@ -92,9 +93,13 @@ fn value(
 fn worth(item: &LineItem, score: Score, profile: Option<&Profile>, multiplier_milli: u32) -> Cpm {
     let definition = &item.definition;
     let one = definition.bid.worth(score, definition.ltv.of(profile));
+    multiplied(item, one, multiplier_milli)
+}
+
+fn multiplied(item: &LineItem, one: Nanos, multiplier_milli: u32) -> Cpm {
     let multiplied = i128::from(one.0) * i128::from(multiplier_milli) / 1000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));
-    definition.max_bid.map_or(value, |most| value.min(most))
+    item.definition.max_bid.map_or(value, |most| value.min(most))
 }
 
 /// What the budgets of a line item and its campaign say of one bid.
@@ -126,6 +131,50 @@ impl Pace {
     }
 }
 
+/// What a line item that pays for impressions can bid: no prediction takes part in that.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    value: Cpm,
+    paced: Cpm,
+}
+
+impl Reach {
+    /// `None` where the value of an impression depends on a prediction.
+    pub fn of(
+        item: &LineItem,
+        ready: &Ready,
+        opportunity: &Opportunity,
+        profile: Option<&Profile>,
+        now: Timestamp,
+    ) -> Option<Reach> {
+        let BidStrategy::Cpm(cpm) = &item.definition.bid else {
+            return None;
+        };
+        let multiplier = multiplier_milli(item, opportunity, profile, now);
+        let value = multiplied(item, cpm.per_impression(), multiplier);
+        let paced = paced(value, ready.multiplier().min(1.0));
+        Some(Reach { value, paced })
+    }
+
+    pub fn meets(self, floor: Cpm, auction: Auction) -> bool {
+        floor
+            <= if auction == Auction::Fixed {
+                self.value
+            } else {
+                self.paced
+            }
+    }
+}
+
+fn paced(value: Cpm, multiplier: f64) -> Cpm {
+    Cpm((value.0 as f64 * multiplier).round() as i64)
+}
+
+/// Whether a deal is bid whatever the value: it is guaranteed, or its price is fixed and the line item delivers those.
+pub(super) fn is_delivered(auction: Auction, guaranteed: bool, item: &LineItem) -> bool {
+    guaranteed || (auction == Auction::Fixed && item.definition.deliver_deals)
+}
+
 /// Where value becomes price, in the accounting currency.
 ///
 /// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. First and second
@@ -133,7 +182,7 @@ impl Pace {
 fn bid_price(candidate: &Candidate, item: &LineItem, pace: &Pace) -> Result<Cpm, Reason> {
     let (value, floor) = (candidate.value, candidate.floor.accounting);
     let fixed = candidate.auction == Auction::Fixed;
-    let deliver = candidate.guaranteed || (fixed && item.definition.deliver_deals);
+    let deliver = is_delivered(candidate.auction, candidate.guaranteed, item);
     let worth_it = value > Cpm::ZERO && value >= floor;
     if !worth_it && !deliver {
         return Err(Reason::BelowFloor);
@@ -146,7 +195,7 @@ fn bid_price(candidate: &Candidate, item: &LineItem, pace: &Pace) -> Result<Cpm,
     } else if candidate.guaranteed {
         value.max(floor)
     } else {
-        let paced = Cpm((value.0 as f64 * pace.multiplier).round() as i64);
+        let paced = paced(value, pace.multiplier);
         if paced < floor {
             return Err(Reason::Paced);
         }

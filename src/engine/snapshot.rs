@@ -349,6 +349,7 @@ pub fn template(creative: &definition::Creative) -> Template {
             h: ad.h,
             btype: ad.btype,
             apis,
+            expands: directions(creative, ad),
             landing_url,
         }),
         Ad::Video(ad) | Ad::Audio(ad) => Template::linear(creative::LinearSpec {
@@ -367,10 +368,19 @@ pub fn template(creative: &definition::Creative) -> Template {
             images: ad.images.iter().map(native_image).collect(),
             data: ad.data.clone(),
             privacy_url: ad.privacy_url.clone(),
+            impression_script: ad.impression_script.clone(),
             apis,
             landing_url,
         }),
     }
+}
+
+/// Into which directions a banner expands. One that expands and does not say where to could go anywhere.
+fn directions(creative: &definition::Creative, ad: &definition::BannerAd) -> Vec<u32> {
+    if ad.expands.is_empty() && creative.is_expandable() {
+        return (1..=6).collect();
+    }
+    ad.expands.clone()
 }
 
 fn media_file(media: &definition::MediaFile) -> creative::MediaFile {

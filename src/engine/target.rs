@@ -4,19 +4,21 @@
 //! Where deals are offered, the line items that target them are looked at before the others, so that no deal is left
 //! without its bid because many can answer without one (section 7.3).
 
+mod creative;
+mod floor;
+
 use super::explore::Standing;
-use super::scratch::{Auction, Candidate, Fallen, Floor, Funnel, Shares};
+use super::scratch::{Auction, Candidate, Fallen, Funnel, Shares};
 use super::snapshot::Ready;
 use super::{Audience, ExchangeTerms, Live, Scratch, Snapshot, Turn};
-use crate::approvals::Place;
 use crate::caps::Seen;
-use crate::creative::{Fit, Misfit};
-use crate::openrtb::request::{ChannelKind, Deal, DurFloor, FloorCurrency, Imp, Request, Span};
-use crate::openrtb::{category, domain};
-use crate::store::campaigns::definition::{Approval, WithoutId};
-use crate::store::campaigns::{Creative, LineItem};
+use crate::openrtb::domain;
+use crate::openrtb::request::{ChannelKind, Deal, Imp, Request};
+use crate::store::campaigns::LineItem;
+use crate::store::campaigns::definition::WithoutId;
 use crate::telemetry::Reason;
 use crate::units::{Cpm, HourOfWeek, Timestamp};
+use floor::Floors;
 
 /// Matches looked at per imp. They come best first: whoever stands behind a thousand better ones is not bid for.
 const MATCHES_MAX: usize = 1024;
@@ -247,7 +249,7 @@ impl<'g, 'r> Gate<'g, 'r> {
             if deal.is_some_and(|deal| !self.admits_domains(deal, domains)) {
                 continue;
             }
-            match self.floor(imp, deal, &fit) {
+            match self.floors().of(imp, deal, &fit) {
                 Err(reason) => why = reason,
                 Ok(floor) => candidates.push(Candidate {
                     imp: index,
@@ -350,6 +352,14 @@ impl<'g, 'r> Gate<'g, 'r> {
         }
     }
 
+    fn floors(&self) -> Floors<'_, 'r> {
+        Floors {
+            request: self.request,
+            rates: &self.snapshot.rates,
+            now: self.now,
+        }
+    }
+
     /// For the seat that bids; and a fixed price that is not told cannot be bid exactly.
     fn is_usable(&self, deal: &Deal, item: &LineItem) -> bool {
         let seats = self.request.strs(deal.wseat);
@@ -363,232 +373,5 @@ impl<'g, 'r> Gate<'g, 'r> {
         let allowed = self.request.strs(deal.wadomain);
         let covered = |own: &String| allowed.iter().any(|allowed| domain::covers(allowed, own));
         allowed.is_empty() || domains.iter().all(covered)
-    }
-
-    /// The floor in the order of section 7.11, with rates: the deal's by duration, by second or plain
-    /// (the highest that applies); where it has none, or without a deal, the spot's by duration or by second; else the imp's.
-    /// Where the deal has a fixed price, that is it and nothing else (section 3.2.12).
-    fn floor(&self, imp: &Imp<'r>, deal: Option<&Deal>, fit: &Fit) -> Result<Floor, Reason> {
-        let of_deal = deal.and_then(|deal| {
-            let by_time = match deal.at {
-                Some(Auction::FIXED) => None,
-                _ => self.floor_by_time(deal.min_cpm_per_sec, deal.dur_floors, fit),
-            };
-            Some((by_time.unwrap_or_default().max(deal.floor), deal.floor_cur))
-                .filter(|(floor, _)| *floor > Cpm::ZERO)
-        });
-        let of_spot = || {
-            let spot = fit.spot(imp)?;
-            Some((
-                self.floor_by_time(spot.min_cpm_per_sec, spot.dur_floors, fit)?,
-                imp.floor_cur,
-            ))
-        };
-        let (floor, currency) = of_deal.or_else(of_spot).unwrap_or((imp.floor, imp.floor_cur));
-        if floor == Cpm::ZERO {
-            return Ok(Floor::NONE);
-        }
-        let FloorCurrency::Known(currency) = currency else {
-            return Err(Reason::Currency);
-        };
-        let rate = self
-            .snapshot
-            .rates
-            .get(currency, self.now)
-            .ok_or(Reason::Currency)?;
-        Ok(Floor {
-            accounting: rate.to_accounting_up(floor),
-            asked: floor,
-            currency,
-        })
-    }
-
-    /// `durfloors` (section 3.2.35) and `mincpmpersec`, for the duration of the ad; `None` where neither speaks of it.
-    fn floor_by_time(&self, per_second: Option<Cpm>, ranges: Span, fit: &Fit) -> Option<Cpm> {
-        let duration_s = fit.duration_s()?;
-        let covers =
-            |range: &&DurFloor| range.min_s <= duration_s && range.max_s.is_none_or(|max| duration_s <= max);
-        let by_range = self
-            .request
-            .dur_floors(ranges)
-            .iter()
-            .find(covers)
-            .map(|range| range.floor);
-        let by_second =
-            per_second.map(|price| Cpm(price.0.saturating_mul(duration_s.into()).min(Cpm::MAX.0)));
-        by_range.max(by_second)
-    }
-
-    /// The first creative that fits, from a place that the seed chooses, so that all that fit are shown equally often.
-    fn choose_creative(
-        &self,
-        imp: &Imp<'r>,
-        item: &LineItem,
-        ready: &Ready,
-        ways: &Ways,
-    ) -> Result<(u16, Fit), Reason> {
-        let count = item.creatives.len();
-        let start = (self.seed ^ item.id.0) as usize % count.max(1);
-        let (mut why, mut capped, mut barred) = (Reason::Format, false, false);
-        for turn in 0..count {
-            let position = (start + turn) % count;
-            let checked = self.check_creative(imp, item.creatives[position]);
-            match checked.and_then(|fit| self.check_ways(imp, item.creatives[position], ways).map(|()| fit)) {
-                Ok(fit) if self.check_creative_caps(ready, position).is_ok() => {
-                    return Ok((position as u16, fit));
-                }
-                Ok(_) => capped = true,
-                Err(Reason::Deal) => barred = true,
-                Err(reason) if reason as usize > why as usize => why = reason,
-                Err(_) => {}
-            }
-        }
-        // Caps are asked last, deals before them: a creative that only they keep back has come furthest.
-        Err(match (capped, barred) {
-            (true, _) => Reason::FrequencyCap,
-            (false, true) => Reason::Deal,
-            (false, false) => why,
-        })
-    }
-
-    /// One of the ways has to be open to the advertiser of the creative.
-    fn check_ways(&self, imp: &Imp<'r>, position: u32, ways: &Ways) -> Result<(), Reason> {
-        let domains = &self.snapshot.campaigns.creatives()[position as usize].domains;
-        let deals = self.request.deals(imp);
-        let admits = |deal: &u16| self.admits_domains(&deals[usize::from(*deal)], domains);
-        if ways.open || ways.deals().iter().any(admits) {
-            Ok(())
-        } else {
-            Err(Reason::Deal)
-        }
-    }
-
-    fn check_creative(&self, imp: &Imp<'r>, position: u32) -> Result<Fit, Reason> {
-        let creative = &self.snapshot.campaigns.creatives()[position as usize];
-        let fit = self.snapshot.templates[position as usize]
-            .fits(imp, self.request)
-            .map_err(reason_of)?;
-        if imp.secure == Some(true) && !self.exchange.secure_urls {
-            return Err(Reason::NotSecure);
-        }
-        self.check_blocks(imp, creative, &fit)?;
-        self.check_language(creative)?;
-        let required = &self.exchange.settings.require;
-        if !required.iter().all(|field| field.is_in(&creative.definition)) {
-            return Err(Reason::CreativeIncomplete);
-        }
-        if self.approval(creative) != Approval::Approved || !self.is_let_in(creative) {
-            return Err(Reason::NotApproved);
-        }
-        if !creative.definition.valid.contains(self.now) {
-            return Err(Reason::CreativeDates);
-        }
-        Ok(fit)
-    }
-
-    fn check_blocks(&self, imp: &Imp<'r>, creative: &Creative, fit: &Fit) -> Result<(), Reason> {
-        let request = self.request;
-        let attributes = match fit {
-            Fit::Banner(_) => imp.banner.map(|banner| banner.battr),
-            Fit::Video(_) | Fit::Audio(_) => fit.spot(imp).map(|spot| spot.battr),
-            Fit::Native(_) => imp.native.map(|native| native.battr),
-        };
-        let blocked = attributes.map(|list| request.ints(list)).unwrap_or_default();
-        let own = creative
-            .definition
-            .attributes
-            .iter()
-            .copied()
-            .chain(fit.extra_attribute());
-        if own.into_iter().any(|attribute| blocked.contains(&attribute)) {
-            return Err(Reason::BlockedAttribute);
-        }
-        let advertisers = request.strs(request.badv);
-        if creative
-            .domains
-            .iter()
-            .any(|own| advertisers.iter().any(|bad| domain::covers(bad, own)))
-        {
-            return Err(Reason::BlockedAdvertiser);
-        }
-        let apps = request.strs(request.bapp);
-        if creative
-            .definition
-            .bundle
-            .as_ref()
-            .is_some_and(|own| apps.iter().any(|bad| bad.eq_ignore_ascii_case(own)))
-        {
-            return Err(Reason::BlockedApp);
-        }
-        self.check_categories(creative)
-    }
-
-    /// `acat` and `bcat` speak of one taxonomy. A creative in another one cannot be shown to be allowed,
-    /// and is not known to be blocked.
-    fn check_categories(&self, creative: &Creative) -> Result<(), Reason> {
-        let request = self.request;
-        let (allowed, blocked) = (request.strs(request.acat), request.strs(request.bcat));
-        let comparable = creative.definition.cattax == request.cattax;
-        let own = &creative.definition.categories;
-        let within = |list: &[&str], one: &String| list.iter().any(|parent| category::covers(parent, one));
-        let refused = !allowed.is_empty() && (!comparable || !own.iter().all(|one| within(allowed, one)));
-        if refused || (comparable && own.iter().any(|one| within(blocked, one))) {
-            return Err(Reason::BlockedCategory);
-        }
-        Ok(())
-    }
-
-    /// `wlang` and `wlangb` hold the languages that a creative may be in; one without words fits them all.
-    fn check_language(&self, creative: &Creative) -> Result<(), Reason> {
-        let request = self.request;
-        let mut wanted = request
-            .strs(request.wlang)
-            .iter()
-            .chain(request.strs(request.wlangb))
-            .peekable();
-        let own = &creative.definition.languages;
-        if wanted.peek().is_none() || own.is_empty() || own.iter().any(|language| language == "xx") {
-            return Ok(());
-        }
-        let fits = wanted.any(|tag| {
-            let primary = tag.split(['-', '_']).next().unwrap_or_default();
-            own.iter().any(|language| language.eq_ignore_ascii_case(primary))
-        });
-        if fits { Ok(()) } else { Err(Reason::Language) }
-    }
-
-    /// What the exchange itself said of the creative in loss notices: 201 waits, 202 stops.
-    fn is_let_in(&self, creative: &Creative) -> bool {
-        let place = Place {
-            exchange: self.exchange.settings.id,
-            creative: creative.id,
-        };
-        self.live.approvals.allows(place, creative.version, self.now)
-    }
-
-    fn approval(&self, creative: &Creative) -> Approval {
-        let settings = &self.exchange.settings;
-        let own = creative
-            .definition
-            .approvals
-            .iter()
-            .find(|(exchange, _)| *exchange == settings.name);
-        own.map_or(settings.default_approval, |(_, approval)| *approval)
-    }
-}
-
-fn reason_of(misfit: Misfit) -> Reason {
-    match misfit {
-        Misfit::Format => Reason::Format,
-        Misfit::NotSecure => Reason::NotSecure,
-        Misfit::Size => Reason::Size,
-        Misfit::BannerType => Reason::BlockedType,
-        Misfit::Mime => Reason::Mime,
-        Misfit::Api => Reason::Api,
-        Misfit::Duration => Reason::Duration,
-        Misfit::Protocol => Reason::Protocol,
-        Misfit::Linearity | Misfit::Bitrate | Misfit::Delivery => Reason::Playback,
-        Misfit::NativeAsset => Reason::NativeAsset,
-        Misfit::DsaRendering => Reason::DsaRendering,
     }
 }

@@ -107,6 +107,10 @@ pub struct Bid {
     pub imps: Vec<Imp>,
     #[prost(message, repeated, tag = "13")]
     pub candidates: Vec<Candidate>,
+    /// `source.tid`: the same for one auction, whichever exchanges offer it. Empty where the request has none, or a longer one
+    /// than 64 bytes.
+    #[prost(string, tag = "14")]
+    pub transaction_id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -19,6 +19,8 @@ pub struct Answer<'a> {
     pub consent: ConsentBits,
     pub decided_by: proto::Signal,
     pub request_id: &'a str,
+    /// `source.tid`.
+    pub transaction_id: Option<&'a str>,
     pub exchange: ObjectId,
     /// 1 first price, 2 second price plus.
     pub auction: u32,
@@ -36,6 +38,9 @@ pub struct Answer<'a> {
     /// Where one context serves the whole request; otherwise each imp has its own.
     pub context: Option<Served<'a>>,
 }
+
+/// A transaction id is a UUID as a rule, 36 bytes; what is much longer is none, and the log is not the place for it.
+const TRANSACTION_ID_BYTES_MAX: usize = 64;
 
 /// Model inputs as served.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +162,10 @@ impl<'b> AnswerWriter<'b> {
         float::encode(9, &answer.sampling, out);
         fixed32::encode(10, &answer.arms, out);
         put_features(11, answer.context, out);
+        let transaction = answer
+            .transaction_id
+            .filter(|id| id.len() <= TRANSACTION_ID_BYTES_MAX);
+        put_text(14, transaction.unwrap_or_default(), out);
         AnswerWriter { out, bid }
     }
 
@@ -273,6 +282,7 @@ mod tests {
         consent: ConsentBits(3),
         decided_by: proto::Signal::Gpp,
         request_id: "r-1",
+        transaction_id: Some("t-1"),
         exchange: ObjectId(11),
         auction: 2,
         test: true,
@@ -371,6 +381,7 @@ mod tests {
                 no_bid_reason: String::new(),
                 context: None,
             }],
+            transaction_id: "t-1".into(),
             candidates: vec![proto::Candidate {
                 outcome: Outcome::Bid as i32,
                 bid: Some(proto::BidId {
@@ -409,6 +420,7 @@ mod tests {
             &mut out,
             &Answer {
                 no_bid_reason: "too_late",
+                transaction_id: Some(&"t".repeat(65)),
                 context,
                 user: None,
                 ..ANSWER
@@ -417,6 +429,7 @@ mod tests {
         .finish();
         let (_, bid) = decoded(&out);
         assert_eq!(bid.no_bid_reason, "too_late");
+        assert_eq!(bid.transaction_id, "");
         assert_eq!(bid.user, None);
         assert_eq!(bid.context.unwrap().ids, ids);
     }

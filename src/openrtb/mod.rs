@@ -22,7 +22,8 @@
 //! Everything stands in its 2.6 position: `regs.ext.{gdpr,us_privacy,gpp,gpp_sid}`, `user.ext.{consent,eids}`,
 //! `source.ext.schain`, `ext.schain` and `imp.ext.rwdd` are read where the 2.6 field is absent; of two privacy signals
 //! the stricter one counts. `device.sua` is folded into `os`, `osv`, `browser`, `model` and `kind`; `langb` into
-//! `language`; the deprecated `video.protocol` into `protocols`; `eids[].uids[]` are flattened; `keywords` are split.
+//! `language`; the deprecated `video.protocol` into `protocols`, `video.placement` into `plcmt` as far
+//! as the two lists agree; `eids[].uids[]` are flattened; `keywords` are split.
 //!
 //! # Lenient, where the meaning is single
 //!
@@ -43,6 +44,18 @@
 //! | `rqddurs` beside `minduration` or `maxduration` | `rqddurs` |
 //! | `companionad` as a list of banners, or as an object with one under `banner` (before 2.3) | the same |
 //! | more than [`IMPS_MAX`] imps | the first of them |
+//!
+//! # Read over, because nothing is owed to them
+//!
+//! | field | why |
+//! |---|---|
+//! | `imp.metric` (3.2.5), `imp.refresh` (3.2.33), `displaymanager`, `displaymanagerver` | they describe the place; the specification asks nothing of the bidder, and no model has them as a feature |
+//! | `imp.clickbrowser` | tells what a click opens; no markup of ours depends on it |
+//! | `banner.topframe`, `imp.iframebuster` | tell whether an ad is able to expand; whether it may is in `expdir` and `battr`, which are kept. Names of busters are agreed on one by one, and no ad of ours brings one |
+//! | `video.maxextended`, `audio.maxextended` | allow play beyond `maxduration`; no ad of ours is longer than it says |
+//! | `video.skipmin`, `video.skipafter` | belong to the button that the publisher brings under `skip = 1`, where an ad of ours has none of its own |
+//! | `playbackend`, `playbackmethod`, `startdelay`, `podseq`, `ssai`, `feed`, `stitched`, `nvol` | describe how it is played, and refuse no ad |
+//! | `sequence` | deprecated in favour of `slotinpod` |
 //!
 //! # Strict, where meaning would be lost
 //!

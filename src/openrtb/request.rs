@@ -260,8 +260,8 @@ pub struct Video<'a> {
     pub spot: Spot<'a>,
     pub w: Option<u32>,
     pub h: Option<u32>,
+    /// AdCOM plcmt subtype: 1 instream, 2 accompanying content, 3 interstitial, 4 standalone, …
     pub plcmt: Option<u32>,
-    pub placement: Option<u32>,
     pub linearity: Option<u32>,
     pub skip: Option<bool>,
     pub playback_method: Option<u32>,

@@ -62,6 +62,8 @@ pub struct BidFields<'a> {
     /// Width and height of the ratio, for flex ads.
     pub ratio: Option<(u32, u32)>,
     pub duration_s: Option<u32>,
+    /// AdCOM slot position in pod that the bid insists on, in the dynamic part of a pod alone (section 7.6).
+    pub slot_in_pod: Option<i32>,
     /// Seconds that the bid stays valid.
     pub exp_s: Option<u32>,
     pub markup: MarkupType,
@@ -422,6 +424,10 @@ fn write_shape(out: &mut Vec<u8>, bid: &BidFields) {
     put_number(out, r#","wratio":"#, bid.ratio.map(|ratio| ratio.0));
     put_number(out, r#","hratio":"#, bid.ratio.map(|ratio| ratio.1));
     put_number(out, r#","dur":"#, bid.duration_s);
+    if let Some(slot) = bid.slot_in_pod {
+        put(out, r#","slotinpod":"#);
+        put(out, itoa::Buffer::new().format(slot));
+    }
     put_number(out, r#","exp":"#, bid.exp_s);
 }
 

@@ -46,6 +46,7 @@ fn write(answer: &Answer, outcome: Outcome, seed: u64, latency_us: u32, sampling
         consent: consent_bits(answer),
         decided_by: record::decided_by(scratch.audience.consent),
         request_id: answer.request.id,
+        transaction_id: answer.request.source.tid,
         exchange: answer.exchange.settings.id,
         auction: answer.exchange.settings.auction.of(answer.request.at) as u32,
         test: answer.request.test,

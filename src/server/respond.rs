@@ -119,6 +119,14 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// In a structured pod the imp is the slot, so nothing is said there (section 7.6).
+    fn slot_in_pod(&self, bid: &Bid) -> Option<i32> {
+        let imp = &self.request.imps[usize::from(bid.candidate.imp)];
+        let spot = bid.candidate.fit.spot(imp)?;
+        let place = self.line_item(bid).definition.slot_in_pod?;
+        spot.pod_duration_s.is_some().then(|| place.code())
+    }
+
     fn dsa(&self, bid: &Bid, advertiser: &'a str) -> Dsa<'a> {
         let audience = &self.scratch.audience;
         let precise = audience.consent.is_some_and(|consent| consent.precise_location);
@@ -180,6 +188,7 @@ impl<'a> Answer<'a> {
             size: fit.size(),
             ratio: fit.ratio(),
             duration_s: fit.duration_s(),
+            slot_in_pod: self.slot_in_pod(bid),
             exp_s: Some(bid.exp_s),
             markup: template.markup_type(),
             ai_generated: creative.definition.ai_generated,

@@ -46,8 +46,12 @@ pub enum Reason {
     Duration,
     Protocol,
     Playback,
+    /// A place in a pod that the line item insists on is not on offer.
+    PodSlot,
     Api,
     BlockedType,
+    /// The banner expands into a direction that the imp does not permit.
+    Expansion,
     BlockedAttribute,
     BlockedAdvertiser,
     BlockedCategory,
@@ -76,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 51] = [
+    pub const ALL: [Reason; 53] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -106,8 +110,10 @@ impl Reason {
         Reason::Duration,
         Reason::Protocol,
         Reason::Playback,
+        Reason::PodSlot,
         Reason::Api,
         Reason::BlockedType,
+        Reason::Expansion,
         Reason::BlockedAttribute,
         Reason::BlockedAdvertiser,
         Reason::BlockedCategory,
@@ -162,8 +168,10 @@ impl Reason {
             Reason::Duration => "duration",
             Reason::Protocol => "protocol",
             Reason::Playback => "playback",
+            Reason::PodSlot => "pod_slot",
             Reason::Api => "api",
             Reason::BlockedType => "blocked_type",
+            Reason::Expansion => "expansion",
             Reason::BlockedAttribute => "blocked_attribute",
             Reason::BlockedAdvertiser => "blocked_advertiser",
             Reason::BlockedCategory => "blocked_category",

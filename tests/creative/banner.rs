@@ -141,6 +141,40 @@ fn a_banner_fits_its_own_size_ratio_type_and_apis() {
 }
 
 #[test]
+fn a_banner_expands_only_where_every_direction_of_it_is_permitted() {
+    let cases: [(&[u32], &[u32], bool); 7] = [
+        (&[], &[], true),
+        (&[], &[1, 4], true),
+        (&[4], &[], true),
+        (&[4], &[4], true),
+        (&[4], &[1, 3, 4], true),
+        (&[4], &[1, 2], false),
+        (&[2, 4], &[4], false),
+    ];
+    for (expands, permitted, expected) in cases {
+        let template = Template::banner(BannerSpec {
+            expands: expands.to_vec(),
+            ..banner_spec("")
+        });
+        let mut pools = Pools::default();
+        let banner = Banner {
+            expdir: pools.ints(permitted),
+            ..Banner::default()
+        };
+        let expected = if expected {
+            Ok(BANNER_FIT)
+        } else {
+            Err(Misfit::Expansion)
+        };
+        assert_eq!(
+            pools.fit_banner(&template, banner),
+            expected,
+            "{expands:?} where {permitted:?} are permitted"
+        );
+    }
+}
+
+#[test]
 fn a_banner_that_has_to_explain_itself_links_to_the_page_that_does() {
     let template = Template::banner(banner_spec("${IMPRESSION_URL}"));
     let explaining = Fit::Banner(BannerFit {

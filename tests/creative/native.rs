@@ -140,6 +140,36 @@ fn a_native_answer_has_the_shape_that_was_asked_for() {
     assert_eq!(by_script.unwrap()["imptrackers"], json!([IMPRESSION]));
 }
 
+#[test]
+fn a_script_measures_the_impression_where_the_page_runs_scripts_and_nowhere_else() {
+    const SCRIPT: &str = "https://verify.example/tag.js";
+    let title = [asset(1, true, NativeAssetKind::Title { len: 90 })];
+    let (image, script) = (
+        json!({"event": 1, "method": 1, "url": IMPRESSION}),
+        json!({"event": 1, "method": 2, "url": SCRIPT}),
+    );
+    let asked = |methods| {
+        let spec = NativeSpec {
+            impression_script: Some(SCRIPT.to_owned()),
+            ..native_spec()
+        };
+        let answer = native_answer_of(spec, &title, |native| {
+            (native.event_trackers, native.impression_methods) = (methods != 0, methods);
+        });
+        let answer = answer.expect("the title is there");
+        (answer["imptrackers"].clone(), answer["eventtrackers"].clone())
+    };
+    assert_eq!(asked(0), (json!([IMPRESSION]), Value::Null));
+    assert_eq!(asked(1), (Value::Null, json!([image])));
+    assert_eq!(asked(2), (json!([IMPRESSION]), json!([script])));
+    assert_eq!(asked(3), (Value::Null, json!([image, script])));
+    let insecure = Template::native(NativeSpec {
+        impression_script: Some("http://verify.example/tag.js".to_owned()),
+        ..native_spec()
+    });
+    assert!(!insecure.secure());
+}
+
 fn any_asset() -> impl Strategy<Value = NativeAsset> {
     let size = || {
         prop_oneof![

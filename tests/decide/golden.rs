@@ -26,6 +26,15 @@ struct File {
     case: Vec<Case>,
 }
 
+impl File {
+    /// At least one case bids, and at least one is decided otherwise.
+    fn shows_both_sides(&self) -> bool {
+        let bids = |case: &Case| case.expect.contains("\nimp ");
+        let first = self.case.iter().find(|case| bids(case));
+        first.is_some_and(|twin| self.case.iter().any(|case| case.expect != twin.expect))
+    }
+}
+
 #[derive(Deserialize)]
 struct Case {
     when: String,
@@ -98,6 +107,11 @@ pub fn run_all(format: WireFormat) -> usize {
             fs::write(&path, with_expectations(&text, &decided)).expect("a writable file");
             continue;
         }
+        assert!(
+            file.shows_both_sides(),
+            "{}: a rule needs its twin, which bids",
+            path.display()
+        );
         for (case, decided) in file.case.iter().zip(&decided) {
             let Some(decided) = decided else { continue };
             cases += 1;

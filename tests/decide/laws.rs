@@ -5,6 +5,7 @@ use outbid::caps::CapRule;
 use outbid::creative::Fit;
 use outbid::engine::{Auction, Audience, Bid, Candidate, Outcome, Terms};
 use outbid::openrtb::request::{ChannelKind, FloorCurrency, Request, Spot};
+use outbid::store::campaigns::definition::PodSlot;
 use outbid::units::{Cpm, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ pub fn check(request: &Request, stage: &Stage, outcome: Outcome, at: At) -> Resu
     };
     for (position, bid) in scratch.bids.iter().enumerate() {
         check_bid(request, stage, terms, bid, at)?;
+        check_place(request, stage, &bid.candidate)?;
         for other in &scratch.bids[..position] {
             check_pair(request, stage, bid, other)?;
         }
@@ -165,6 +167,11 @@ fn check_pair(request: &Request, stage: &Stage, bid: &Bid, other: &Bid) -> Resul
         if ad.id == other_ad.id && !lifted {
             return Err("a creative twice in a pod".into());
         }
+        let place =
+            |candidate: &Candidate| place(stage, candidate).filter(|place| *place != PodSlot::FirstOrLast);
+        if a.imp == b.imp && place(a).is_some() && place(a) == place(b) {
+            return Err("two bids on the same place of a pod".into());
+        }
         if says(1) && ad.domains.iter().any(|domain| other_ad.domains.contains(domain)) {
             return Err("an advertiser twice in a pod that allows it once".into());
         }
@@ -180,6 +187,30 @@ fn check_pair(request: &Request, stage: &Stage, bid: &Bid, other: &Bid) -> Resul
         }
     }
     Ok(())
+}
+
+/// The place in its pod that a candidate insists on.
+fn place(stage: &Stage, candidate: &Candidate) -> Option<PodSlot> {
+    let item = &stage.snapshot.campaigns.line_items()[candidate.line_item as usize];
+    item.definition.slot_in_pod
+}
+
+/// A place that is insisted on is one that the seller promises.
+fn check_place(request: &Request, stage: &Stage, candidate: &Candidate) -> Result<(), String> {
+    let (Some(pod), Some(place)) = (pod(request, candidate), place(stage, candidate)) else {
+        return Ok(());
+    };
+    let (slots, parts): (&[i32], &[i32]) = match place {
+        PodSlot::First => (&[1], &[1, 2]),
+        PodSlot::Last => (&[-1], &[-1, 2]),
+        PodSlot::FirstOrLast => (&[-1, 1, 2], &[-1, 1, 2]),
+    };
+    let dynamic = pod.pod_duration_s.is_some();
+    if (if dynamic { parts } else { slots }).contains(&pod.slot_in_pod) {
+        Ok(())
+    } else {
+        Err(format!("{place:?} is wanted of {pod:?}"))
+    }
 }
 
 fn pod<'q, 'r>(request: &'q Request<'r>, candidate: &Candidate) -> Option<&'q Spot<'r>> {

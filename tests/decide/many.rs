@@ -342,6 +342,7 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         deliver_deals: dice.percent(30),
         open_beside_deals: dice.percent(30),
         roadblock: dice.percent(10),
+        slot_in_pod: None,
     }
 }
 
@@ -394,6 +395,7 @@ fn creatives(advertiser: usize) -> Vec<Creative> {
             h,
             html: html.into(),
             btype: 2,
+            expands: Vec::new(),
         };
         (format!("{w}x{h}"), Ad::Banner(ad))
     });

@@ -96,6 +96,10 @@ fn campaign(n: usize, dice: &mut Dice) -> String {
         if dice.percent(40) {
             writeln!(text, "caps = [\"{}\"]", dice.one_of(&CAPS)).expect("a string");
         }
+        if dice.percent(25) {
+            let place = dice.one_of(&["first", "last", "first-or-last"]);
+            writeln!(text, "slot_in_pod = \"{place}\"").expect("a string");
+        }
         if dice.percent(60) {
             let deals: Vec<String> = DEALS
                 .iter()
@@ -146,6 +150,9 @@ fn video(dice: &mut Dice) -> Value {
         if dice.percent(70) {
             video["maxseq"] = json!(dice.below(6));
         }
+    }
+    if dice.percent(40) {
+        video["slotinpod"] = json!(dice.below(4) as i64 - 1);
     }
     if dice.percent(50) {
         let list: Vec<u64> = (0..dice.below(3)).map(|_| 1 + dice.below(6)).collect();

@@ -4,7 +4,6 @@
 use outbid::caps::{CapObject, Caps, Noted, Shown, UserFact};
 use outbid::config;
 use outbid::engine::{self, Bid, Live, Outcome, Parts, People, Scratch, Snapshot, Turn};
-use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::openrtb::request::Request;
 use outbid::openrtb::{RequestBuffers, WireFormat};
 use outbid::pacing::{Booking, Budgets};
@@ -69,7 +68,7 @@ impl Stage {
             people: People {
                 profiles: PEOPLE.clone(),
                 secret: SECRET,
-                privacy: PrivacyPolicy::default(),
+                privacy: loaded.privacy,
                 eid_sources: loaded.eid_sources,
                 time_zone: loaded.default_time_zone,
             },

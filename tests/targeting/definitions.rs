@@ -62,6 +62,7 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         deliver_deals: false,
         open_beside_deals: false,
         roadblock: false,
+        slot_in_pod: None,
     }
 }
 
@@ -93,6 +94,7 @@ pub fn banner_ad(w: u32, h: u32) -> Ad {
         h,
         html: String::new(),
         btype: 4,
+        expands: Vec::new(),
     })
 }
 

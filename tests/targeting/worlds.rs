@@ -342,6 +342,7 @@ impl Dice {
             images: Vec::new(),
             data: Vec::new(),
             privacy_url: None,
+            impression_script: None,
         };
         creatives.push(creative("native", 0, Ad::Native(native)));
         creatives[1].status = Status::Paused;

@@ -24,20 +24,21 @@ macro_rules! name {
 }
 
 impl<'a> Parser<'_, 'a> {
-    /// `Video`, section 3.2.7. The deprecated `protocol` counts where `protocols` is not there.
+    /// `Video`, section 3.2.7. The deprecated `protocol` counts where `protocols` is not there, and what the deprecated
+    /// `placement` says for certain where `plcmt` is not.
     pub fn video(&mut self, value: Value<'_, 'a>) -> Result<Option<Video<'a>>, Malformed> {
         if !value.is_object() {
             return Ok(None);
         }
         let mut video = Video::default();
-        let mut protocol = None;
+        let (mut protocol, mut placement) = (None, None);
         for (key, value) in value.fields() {
             match key {
                 "protocol" => protocol = Some(value),
                 "w" => video.w = value.uint(),
                 "h" => video.h = value.uint(),
                 "plcmt" => video.plcmt = value.uint(),
-                "placement" => video.placement = value.uint(),
+                "placement" => placement = value.uint(),
                 "linearity" => video.linearity = value.uint(),
                 "skip" => video.skip = value.integer().map(|skip| skip != 0),
                 "playbackmethod" => video.playback_method = first(value),
@@ -49,6 +50,7 @@ impl<'a> Parser<'_, 'a> {
         if let Some(protocol) = protocol.filter(|_| video.spot.protocols.0.is_empty()) {
             video.spot.protocols = self.ints(protocol, "imp.video.protocol")?;
         }
+        video.plcmt = video.plcmt.or_else(|| plcmt_of(placement?));
         settle(&mut video.spot, "imp.video.mimes")?;
         Ok(Some(video))
     }
@@ -130,6 +132,14 @@ fn settle(spot: &mut Spot, mimes: &'static str) -> Result<(), Malformed> {
         (spot.min_duration_s, spot.max_duration_s) = (0, None);
     }
     Ok(())
+}
+
+/// The AdCOM lists do not correspond: in-stream (1) is now instream or accompanying content, by the sound and by what the page is
+/// about; interstitial, slider or floating (5) is interstitial or standalone. In-banner, in-article and in-feed play without
+/// content of their own: standalone.
+fn plcmt_of(placement: u32) -> Option<u32> {
+    const STANDALONE: u32 = 4;
+    (2..=4).contains(&placement).then_some(STANDALONE)
 }
 
 fn small_int(value: Value<'_, '_>) -> Option<i32> {

@@ -107,6 +107,11 @@ fn write_shape(out: &mut Vec<u8>, bid: &BidFields) {
     put_maybe_number(out, 26, bid.ratio.map(|ratio| ratio.0));
     put_maybe_number(out, 27, bid.ratio.map(|ratio| ratio.1));
     put_maybe_number(out, 32, bid.duration_s);
+    if let Some(slot) = bid.slot_in_pod {
+        // An int32 below 0 is sent as the 64 bits of its two's complement.
+        put_tag(out, 28, VARINT);
+        put_varint(out, i64::from(slot) as u64);
+    }
     put_maybe_number(out, 21, bid.exp_s);
 }
 

@@ -160,6 +160,27 @@ pub struct LineItem {
     pub open_beside_deals: bool,
     /// May bid on several imps of one request; on all or none where the request offers all there is (`allimps`).
     pub roadblock: bool,
+    /// In a pod of video or audio ads only this place will do.
+    pub slot_in_pod: Option<PodSlot>,
+}
+
+/// A place in a pod that a line item insists on (OpenRTB 2.6, section 7.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodSlot {
+    First,
+    Last,
+    FirstOrLast,
+}
+
+impl PodSlot {
+    /// AdCOM, "Slot Position in Pod".
+    pub fn code(self) -> i32 {
+        match self {
+            PodSlot::First => 1,
+            PodSlot::Last => -1,
+            PodSlot::FirstOrLast => 2,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -372,6 +393,15 @@ pub struct Creative {
     pub ad: Ad,
 }
 
+impl Creative {
+    /// AdCOM creative attributes 3 to 5: it expands by itself, on a click or on a rollover.
+    pub fn is_expandable(&self) -> bool {
+        self.attributes
+            .iter()
+            .any(|attribute| (3..=5).contains(attribute))
+    }
+}
+
 /// The state of a creative at one exchange; where none is set, the exchange's default counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Approval {
@@ -399,6 +429,8 @@ pub struct BannerAd {
     pub html: String,
     /// AdCOM `btype`: 1 XHTML text, 2 XHTML banner, 3 JavaScript, 4 iframe.
     pub btype: u32,
+    /// AdCOM expandable directions into which the ad expands.
+    pub expands: Vec<u32>,
 }
 
 /// A video, or an audio ad.
@@ -454,6 +486,8 @@ pub struct NativeAd {
     /// (AdCOM native data type, value).
     pub data: Vec<(u32, String)>,
     pub privacy_url: Option<String>,
+    /// A script that measures the impression, for pages that run those of their ads.
+    pub impression_script: Option<String>,
 }
 
 #[derive(Clone, Debug, Hash)]
