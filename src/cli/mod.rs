@@ -15,6 +15,7 @@ mod reconcile;
 mod replay;
 mod requests;
 mod serve;
+mod simulate;
 mod store;
 mod world;
 
@@ -133,6 +134,17 @@ enum Command {
         after_help = "Example: outbid replay ipinyou --log 2997.test.txt.xz --histogram 2997.info.json --fraction 1/16"
     )]
     Replay(replay::ReplayCommand),
+    /// Play whole days in seconds, with the world of the load test, the real money code and everything that goes wrong.
+    ///
+    /// Two campaigns bid on a fake clock for what their budgets can pay. What the exchange really bills is counted apart
+    /// from the books: no limit may be overspent, whatever fails. A seed gives the same result bit for bit.
+    ///
+    /// Exit codes: 0 all seeds are sound; 1 a limit was overspent, books and exchange differ, or money is stuck.
+    #[command(
+        after_help = "Examples:\n  outbid simulate --chart day.html\n  outbid simulate --seeds 1000 --faults all --nodes 1-3\n  \
+                      outbid simulate --win-rate 0.1 --hold 5m --losses no\n  outbid simulate --seed 17 --faults crash,lost --json"
+    )]
+    Simulate(simulate::SimulateArguments),
 }
 
 #[derive(Args, Clone)]
@@ -426,6 +438,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Replay(command) => replay::run(&command),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one thread that owns the books: it decides, makes durable, then moves the money and answers.
+//! The one thread that owns the books: what comes in is handed to the [`Office`], and answered when that has it durable.
 //!
 //! Invariant: an answer says only what is on the disk. Whoever gets an error sends again, and finds either nothing
 //! or the first booking.
@@ -14,18 +14,18 @@
 //! waits longer than two syncs of the disk. After an error of the disk nothing is accepted any more, since
 //! what the disk holds is then unknown: a restart reads it and goes on from there.
 
-use super::booking::{Flags, Record};
+use super::booking::Flags;
 use super::books::{Books, MemoryFull};
-use super::checkpoint;
 use super::counts::BooksCounts;
 use super::lock::DirLock;
 use super::memory::MemoryLimits;
 use super::notice::Inbound;
-use super::replay::{at_dir, restore};
+use super::office::Office;
+use super::replay::at_dir;
 use crate::allocation::Allocation;
 use crate::approvals::{Approvals, Place};
 use crate::caps::Caps;
-use crate::journal::{Journal, Medium};
+use crate::journal::{DiskFolder, Medium};
 use crate::optouts::{Change, Direction, OptOutError, OptOuts};
 use crate::pacing::{Budgets, Settled};
 use crate::units::{Nanos, Timestamp};
@@ -140,27 +140,25 @@ impl Bookkeeper {
         let lock = DirLock::try_acquire(&settings.dir)?;
         // Before anything is read that may be about people on the list.
         settings.opt_outs.open(&settings.dir)?;
-        let mut books = Books::new(budgets, caps, settings.memory)
+        let books = Books::new(budgets, caps, settings.memory)
             .honouring(settings.opt_outs.clone())
             .telling(settings.approvals.clone())
             .allocating(settings.allocation.clone());
-        let (journal, replayed) = restore(settings, &mut books, now, wrap)?;
+        let folder = DiskFolder::open_on(&settings.dir, wrap).map_err(at_dir(&settings.dir))?;
+        let (office, replayed) = Office::open(settings, Arc::new(folder), books, now)?;
         let (sender, queue) = channel::bounded(settings.queue_max);
         let counts = Arc::new(BooksCounts::default());
-        let office = Office {
+        let clerk = Clerk {
             _lock: lock,
             settings: settings.clone(),
-            checkpoint_due: replayed.records,
-            books,
-            journal,
+            office,
             queue,
             counts: counts.clone(),
-            batch: Vec::with_capacity(settings.batch_max),
-            buffer: Vec::new(),
+            replies: Vec::with_capacity(settings.batch_max),
         };
         let thread = thread::Builder::new()
             .name("books".into())
-            .spawn(move || office.run())
+            .spawn(move || clerk.run())
             .map_err(at_dir(&settings.dir))?;
         Ok(Bookkeeper {
             desk: Desk {
@@ -296,20 +294,17 @@ enum Message {
 }
 
 /// The thread's own.
-struct Office {
+struct Clerk {
     _lock: DirLock,
     settings: BooksSettings,
-    books: Books,
-    journal: Journal,
+    office: Office,
     queue: Receiver<Message>,
     counts: Arc<BooksCounts>,
-    /// Records since the last checkpoint.
-    checkpoint_due: u64,
-    batch: Vec<(Record, Reply)>,
-    buffer: Vec<u8>,
+    /// Of the records that the office has not committed, in their order.
+    replies: Vec<Reply>,
 }
 
-impl Office {
+impl Clerk {
     fn run(mut self) -> Result<(), BooksError> {
         let result = self.work();
         if let Err(error) = &result {
@@ -325,7 +320,7 @@ impl Office {
         while open {
             open = self.gather()?;
             self.commit()?;
-            if self.is_checkpoint_due() {
+            if self.office.is_checkpoint_due() {
                 self.checkpoint()?;
             }
         }
@@ -351,7 +346,7 @@ impl Office {
                     return Ok(false);
                 }
             }
-            if self.batch.len() >= self.settings.batch_max {
+            if self.replies.len() >= self.settings.batch_max {
                 return Ok(true);
             }
             match self.queue.try_recv() {
@@ -378,28 +373,15 @@ impl Office {
         Ok(())
     }
 
-    /// Noted at once, so that the next event of the same bid is decided with it, also within the batch.
     fn take(&mut self, inbound: &Inbound, of_dead: bool, reply: Reply) -> Result<(), BooksError> {
-        let decided = if of_dead {
-            Ok(self.books.decide_of_dead(inbound))
-        } else {
-            self.books.decide(inbound)
-        };
-        let mut record = match decided {
-            Ok(record) => record,
+        match self.office.take(inbound, of_dead)? {
+            Ok(()) => self.replies.push(reply),
             Err(full) => {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);
                 // A caller that no longer waits needs no answer.
                 let _ = reply.send(Err(full.into()));
-                return Ok(());
             }
-        };
-        self.books.note(&record);
-        self.books.pin(&mut record);
-        self.buffer.clear();
-        record.write(&mut self.buffer);
-        self.journal.append(&self.buffer)?;
-        self.batch.push((record, reply));
+        }
         Ok(())
     }
 
@@ -414,7 +396,7 @@ impl Office {
             }
         });
         if changed.is_ok_and(|new| new > 0) && change.direction == Direction::Out {
-            self.books.forget(&change.keys);
+            self.office.books().forget(&change.keys);
         }
         // A caller that no longer waits needs no answer.
         let _ = reply.send(changed);
@@ -429,7 +411,7 @@ impl Office {
         reply: oneshot::Sender<Result<bool, NotBooked>>,
     ) -> Result<(), BooksError> {
         self.commit()?;
-        let cleared = self.books.clear_approval(place, at);
+        let cleared = self.office.books().clear_approval(place, at);
         let kept = !cleared || self.checkpoint()?;
         // A caller that no longer waits needs no answer.
         let _ = reply.send(kept.then_some(cleared).ok_or(NotBooked::Closed));
@@ -437,48 +419,34 @@ impl Office {
     }
 
     fn commit(&mut self) -> Result<(), BooksError> {
-        if self.batch.is_empty() {
+        if self.replies.is_empty() {
             return Ok(());
         }
-        self.journal.sync()?;
-        self.checkpoint_due += self.batch.len() as u64;
-        self.counts.batches.fetch_add(1, Ordering::Relaxed);
-        for (record, reply) in self.batch.drain(..) {
-            let settled = self.books.settle(&record);
-            self.counts.count(&record, settled);
+        let mut replies = self.replies.drain(..);
+        let counts = &self.counts;
+        self.office.commit(|record, settled| {
+            counts.count(record, settled);
             let verdict = record.verdict;
-            // A caller that no longer waits needs no answer.
-            let _ = reply.send(Ok(Receipt {
+            let receipt = Receipt {
                 booked: verdict.booked,
                 settled,
                 flags: verdict.flags,
                 counts: verdict.counts(),
-            }));
-        }
-        let (bids, _) = self.books.remembered();
+            };
+            // A caller that no longer waits needs no answer.
+            let _ = replies.next().map(|reply| reply.send(Ok(receipt)));
+        })?;
+        self.counts.batches.fetch_add(1, Ordering::Relaxed);
+        let (bids, _) = self.office.books().remembered();
         self.counts.remembered_bids.store(bids as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    fn is_checkpoint_due(&self) -> bool {
-        self.checkpoint_due >= self.settings.checkpoint_records
-            || self.journal.position().offset >= self.settings.segment_bytes_max
-    }
-
-    /// Closes the segment and writes what it led to. The journal alone is the truth: a checkpoint
-    /// that cannot be written costs the next start a longer replay and nothing else. False where it could not.
     fn checkpoint(&mut self) -> Result<bool, BooksError> {
-        let segment = self.journal.rotate()?;
-        self.checkpoint_due = 0;
-        match checkpoint::write(&self.settings.dir, segment, &self.books.checkpoint()) {
-            Ok(()) => {
-                self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
-                Ok(true)
-            }
-            Err(error) => {
-                tracing::error!(%error, segment, "no checkpoint of the books could be written");
-                Ok(false)
-            }
-        }
+        let written = self.office.checkpoint()?;
+        self.counts
+            .checkpoints
+            .fetch_add(u64::from(written), Ordering::Relaxed);
+        Ok(written)
     }
 }

@@ -9,9 +9,8 @@
 //! The parts are the memory of the books, the budgets with their open holds, and the caps. The number in the name is `segment`: replay starts there. The checksum covers everything but itself.
 //! The newest two are kept, so that one damaged file costs a longer replay and no money.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use crate::journal::Folder;
+use std::io;
 
 const MAGIC: &[u8; 8] = b"OUTBIDCK";
 const VERSION: u32 = 1;
@@ -29,32 +28,29 @@ pub struct Checkpoint {
     pub parts: Parts,
 }
 
-/// Writes by temporary file and rename, then removes what is older than the newest two.
-pub fn write(dir: &Path, segment: u64, parts: &Parts) -> io::Result<()> {
-    let name = format!("books-{segment:08}.ckp");
-    let draft = dir.join(format!("{name}.tmp"));
-    let mut file = File::create(&draft)?;
-    file.write_all(&head(segment, &parts.each_ref().map(Vec::as_slice)))?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.sync_all()?;
-    fs::rename(&draft, dir.join(&name))?;
-    File::open(dir)?.sync_all()?;
-    let files = list(dir)?;
-    for (_, path) in &files[..files.len().saturating_sub(KEPT)] {
-        fs::remove_file(path)?;
+/// Writes it whole or not at all, then removes what is older than the newest two.
+pub fn write(folder: &dyn Folder, segment: u64, parts: &Parts) -> io::Result<()> {
+    let parts = parts.each_ref().map(Vec::as_slice);
+    let head = head(segment, &parts);
+    let [memory, budgets, caps] = parts;
+    folder.replace(
+        &format!("books-{segment:08}.ckp"),
+        &[&head, memory, budgets, caps],
+    )?;
+    let files = list(folder)?;
+    for (_, name) in &files[..files.len().saturating_sub(KEPT)] {
+        folder.remove(name)?;
     }
     Ok(())
 }
 
 /// The checkpoints that are whole, newest first, with the names and faults of those that are not.
-pub fn read_newest(dir: &Path) -> io::Result<(Option<Checkpoint>, Vec<String>)> {
+pub fn read_newest(folder: &dyn Folder) -> io::Result<(Option<Checkpoint>, Vec<String>)> {
     let mut faults = Vec::new();
-    for (segment, path) in list(dir)?.into_iter().rev() {
-        match read(&fs::read(&path)?, segment) {
+    for (segment, name) in list(folder)?.into_iter().rev() {
+        match read(&folder.read(&name)?, segment) {
             Ok(parts) => return Ok((Some(Checkpoint { segment, parts }), faults)),
-            Err(fault) => faults.push(format!("{}: {fault}", path.display())),
+            Err(fault) => faults.push(format!("{}: {fault}", folder.path().join(name).display())),
         }
     }
     Ok((None, faults))
@@ -98,19 +94,14 @@ fn read(bytes: &[u8], segment: u64) -> Result<Parts, &'static str> {
 const DAMAGED: &str = "damaged: its checksum, lengths or number do not fit";
 
 /// By segment, ascending. Drafts that a crash left are not listed; the next write of that name replaces them.
-fn list(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+fn list(folder: &dyn Folder) -> io::Result<Vec<(u64, String)>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+    for name in folder.names()? {
         let number = name
             .strip_prefix("books-")
             .and_then(|rest| rest.strip_suffix(".ckp"));
         if let Some(segment) = number.and_then(|number| number.parse().ok()) {
-            files.push((segment, path));
+            files.push((segment, name));
         }
     }
     files.sort_unstable();
@@ -120,13 +111,20 @@ fn list(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::DiskFolder;
+    use std::fs;
+    use std::path::Path;
 
     fn parts(text: &str) -> Parts {
         [text.into(), vec![], text.repeat(20).into()]
     }
 
+    fn folder(dir: &Path) -> DiskFolder {
+        DiskFolder::open(dir).unwrap()
+    }
+
     fn newest(dir: &Path) -> (Option<(u64, Parts)>, usize) {
-        let (found, faults) = read_newest(dir).unwrap();
+        let (found, faults) = read_newest(&folder(dir)).unwrap();
         (found.map(|c| (c.segment, c.parts)), faults.len())
     }
 
@@ -135,17 +133,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(newest(dir.path()), (None, 0));
         for segment in [2, 3, 5] {
-            write(dir.path(), segment, &parts(&segment.to_string())).unwrap();
+            write(&folder(dir.path()), segment, &parts(&segment.to_string())).unwrap();
         }
         assert_eq!(newest(dir.path()), (Some((5, parts("5"))), 0));
-        assert_eq!(list(dir.path()).unwrap().len(), KEPT);
+        assert_eq!(list(&folder(dir.path())).unwrap().len(), KEPT);
     }
 
     #[test]
     fn a_checkpoint_that_is_cut_or_changed_anywhere_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), 1, &parts("older")).unwrap();
-        write(dir.path(), 2, &parts("newer")).unwrap();
+        write(&folder(dir.path()), 1, &parts("older")).unwrap();
+        write(&folder(dir.path()), 2, &parts("newer")).unwrap();
         let path = dir.path().join("books-00000002.ckp");
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {

@@ -22,6 +22,7 @@ pub mod log;
 mod losses;
 pub mod memory;
 pub mod notice;
+pub mod office;
 pub mod parcel;
 pub mod postback;
 pub mod proto;

@@ -3,16 +3,16 @@
 //! Invariant: what was acknowledged is found again; where files are missing for that, the start is refused.
 
 use super::booking::{BadRecord, Record};
-use super::bookkeeper::BooksSettings;
 use super::books::{Books, RestoreError};
 use super::checkpoint;
 use super::lock::LockError;
-use crate::journal::{self, Journal, JournalError, Medium, Position};
+use super::memory::MemoryLimits;
+use crate::journal::{self, Folder, Journal, JournalError, Position};
 use crate::optouts::OptOutError;
 use crate::units::Timestamp;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const PREFIX: &str = "books";
 
@@ -58,13 +58,13 @@ pub enum BooksError {
 
 /// Reads checkpoint and journal into `books`; the journal stands at its end.
 pub(super) fn restore(
-    settings: &BooksSettings,
+    folder: &Arc<dyn Folder>,
+    limits: MemoryLimits,
     books: &mut Books,
     now: Timestamp,
-    wrap: fn(File) -> Box<dyn Medium>,
 ) -> Result<(Journal, Replayed), BooksError> {
-    let dir = &settings.dir;
-    let (newest, faults) = checkpoint::read_newest(dir).map_err(at_dir(dir))?;
+    let dir = folder.path();
+    let (newest, faults) = checkpoint::read_newest(&**folder).map_err(at_dir(dir))?;
     for fault in faults {
         tracing::error!(fault, "passed over a checkpoint of the books");
     }
@@ -74,16 +74,16 @@ pub(super) fn restore(
     };
     if let Some(found) = newest {
         books
-            .restore(&found.parts, settings.memory, now)
+            .restore(&found.parts, limits, now)
             .map_err(|source| BooksError::Restore {
-                dir: dir.clone(),
+                dir: dir.to_owned(),
                 segment: found.segment,
                 source,
             })?;
     }
     let from = replayed.checkpoint.unwrap_or(1);
     // Segments are closed together with a checkpoint, never by the journal itself.
-    let (mut journal, recovered) = Journal::open_on(dir, PREFIX, u64::MAX, wrap)?;
+    let (mut journal, recovered) = Journal::open_in(folder.clone(), PREFIX, u64::MAX)?;
     replayed.bytes_cut = recovered.bytes_cut;
     if recovered.bytes_cut > 0 {
         tracing::warn!(
@@ -93,15 +93,15 @@ pub(super) fn restore(
     }
     if let Some((first, _)) = recovered.segments.filter(|(first, _)| *first > from) {
         return Err(BooksError::Gap {
-            dir: dir.clone(),
+            dir: dir.to_owned(),
             first,
             from,
         });
     }
-    for entry in journal::read(dir, PREFIX, from)? {
+    for entry in journal::read_in(folder.clone(), PREFIX, from)? {
         let entry = entry?;
         let record = Record::read(&entry.payload).map_err(|source| BooksError::Record {
-            dir: dir.clone(),
+            dir: dir.to_owned(),
             at: entry.position,
             source,
         })?;

@@ -26,14 +26,16 @@
 //! Frames of closed segments are checked when they are read, not when the journal is opened.
 
 mod fields;
+mod folder;
 mod reader;
 mod segment;
 mod writer;
 
 pub use fields::{BadFields, FieldReader, FieldWriter};
-pub use reader::{Record, Records, read, segments};
+pub use folder::{DiskFolder, Folder, Medium};
+pub use reader::{Record, Records, read, read_in, segments};
 pub use segment::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, HEADER_BYTES, TornTail};
-pub use writer::{Journal, Medium, Recovered};
+pub use writer::{Journal, Recovered};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,12 @@
 //! Reading a journal from a segment on, one segment in memory at a time.
 //! Records come in the order of writing; the first damage ends the reading with an error.
 
+use super::folder::{DiskFolder, Folder};
 use super::segment::{self, Segment, Step, TornTail};
 use super::{JournalError, Position};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One record and where its frame begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct Record {
 
 /// Iterates over the records of a journal. Made by [`read`].
 pub struct Records {
-    dir: PathBuf,
+    folder: Arc<dyn Folder>,
     prefix: String,
     waiting: std::vec::IntoIter<u64>,
     segment: Option<Segment>,
@@ -28,10 +30,19 @@ pub struct Records {
 ///
 /// A torn tail of the last segment ends the iteration without an error, so that a journal can be read while it grows.
 pub fn read(dir: &Path, prefix: &str, from_segment: u64) -> Result<Records, JournalError> {
-    let mut sequences = segment::list(dir, prefix)?;
+    read_in(
+        Arc::new(DiskFolder::at(dir, |file| Box::new(file))),
+        prefix,
+        from_segment,
+    )
+}
+
+/// [`read`] in any folder.
+pub fn read_in(folder: Arc<dyn Folder>, prefix: &str, from_segment: u64) -> Result<Records, JournalError> {
+    let mut sequences = segment::list(&*folder, prefix)?;
     sequences.retain(|&sequence| sequence >= from_segment);
     Ok(Records {
-        dir: dir.to_owned(),
+        folder,
         prefix: prefix.to_owned(),
         waiting: sequences.into_iter(),
         segment: None,
@@ -42,9 +53,10 @@ pub fn read(dir: &Path, prefix: &str, from_segment: u64) -> Result<Records, Jour
 
 /// The segments of a journal: number, bytes and when each was last written to, in order.
 pub fn segments(dir: &Path, prefix: &str) -> Result<Vec<(u64, fs::Metadata)>, JournalError> {
-    let sequences = segment::list(dir, prefix)?;
+    let folder = DiskFolder::at(dir, |file| Box::new(file));
+    let sequences = segment::list(&folder, prefix)?;
     let look = |sequence| {
-        let path = segment::path(dir, prefix, sequence);
+        let path = segment::path(&folder, prefix, sequence);
         let metadata = fs::metadata(&path).map_err(JournalError::io(&path))?;
         Ok((sequence, metadata))
     };
@@ -103,7 +115,7 @@ impl Records {
             return Ok(false);
         };
         let is_last = self.waiting.as_slice().is_empty();
-        let segment = Segment::load(&self.dir, &self.prefix, sequence)?;
+        let segment = Segment::load(&*self.folder, &self.prefix, sequence)?;
         match segment.check_header() {
             Ok(()) => {}
             Err(_) if is_last && segment.len() <= segment::HEADER_BYTES => {

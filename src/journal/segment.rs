@@ -2,8 +2,8 @@
 //! Every byte that is not accounted for by a checksum is reported with its offset.
 
 use super::JournalError;
-use std::fs;
-use std::path::{Path, PathBuf};
+use super::folder::Folder;
+use std::path::PathBuf;
 
 /// magic 8 + version 4 + sequence 8 + bytes of the segment before 8 + crc 4.
 pub const HEADER_BYTES: u64 = 32;
@@ -42,9 +42,10 @@ pub enum Step<'a> {
 }
 
 impl Segment {
-    pub fn load(dir: &Path, prefix: &str, sequence: u64) -> Result<Segment, JournalError> {
-        let path = path(dir, prefix, sequence);
-        let bytes = fs::read(&path).map_err(JournalError::io(&path))?;
+    pub fn load(folder: &dyn Folder, prefix: &str, sequence: u64) -> Result<Segment, JournalError> {
+        let path = path(folder, prefix, sequence);
+        let read = folder.read(&name(prefix, sequence));
+        let bytes = read.map_err(JournalError::io(&path))?;
         Ok(Segment {
             path,
             sequence,
@@ -143,22 +144,24 @@ pub fn put_frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-pub fn path(dir: &Path, prefix: &str, sequence: u64) -> PathBuf {
-    dir.join(format!("{prefix}-{sequence:08}.seg"))
+pub fn name(prefix: &str, sequence: u64) -> String {
+    format!("{prefix}-{sequence:08}.seg")
+}
+
+pub fn path(folder: &dyn Folder, prefix: &str, sequence: u64) -> PathBuf {
+    folder.path().join(name(prefix, sequence))
 }
 
 /// The sequence numbers present, in order and without a gap; a gap is an error.
-pub fn list(dir: &Path, prefix: &str) -> Result<Vec<u64>, JournalError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(JournalError::io(dir))? {
-        let name = entry.map_err(JournalError::io(dir))?.file_name();
-        found.extend(name.to_str().and_then(|name| sequence_of(name, prefix)));
-    }
+pub fn list(folder: &dyn Folder, prefix: &str) -> Result<Vec<u64>, JournalError> {
+    let names = folder.names().map_err(JournalError::io(folder.path()))?;
+    let sequences = names.iter().filter_map(|name| sequence_of(name, prefix));
+    let mut found: Vec<u64> = sequences.collect();
     found.sort_unstable();
     for pair in found.windows(2) {
         if pair[1] != pair[0] + 1 {
             return Err(JournalError::Missing {
-                path: path(dir, prefix, pair[0] + 1),
+                path: path(folder, prefix, pair[0] + 1),
             });
         }
     }

@@ -1,31 +1,16 @@
 //! The writing end of a journal.
 //! After a write or a sync that failed nothing more is accepted: the disk's content is then known only to a new `open`.
 
+use super::folder::{DiskFolder, Folder, Medium};
 use super::segment::{self, HEADER_BYTES, Segment, Step};
 use super::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, JournalError, Position};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Frames wait in memory up to this size before they are handed to the operating system: 16 pages a call.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
-
-/// What a segment is written to: a [`File`], or one that fails on purpose.
-pub trait Medium: Send {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Returns when the bytes are on stable storage (`fdatasync`).
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Medium for File {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Write::write_all(self, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
 
 /// What was found by [`Journal::open`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +25,9 @@ pub struct Recovered {
 
 /// The single writer of one journal. Two writers on the same files are kept apart by the caller's lock.
 pub struct Journal {
-    dir: PathBuf,
+    folder: Arc<dyn Folder>,
     prefix: String,
     segment_bytes_max: u64,
-    wrap: fn(File) -> Box<dyn Medium>,
     medium: Box<dyn Medium>,
     segment: u64,
     /// End of the segment, counting what still waits in `buffer`.
@@ -71,25 +55,33 @@ impl Journal {
         segment_bytes_max: u64,
         wrap: fn(File) -> Box<dyn Medium>,
     ) -> Result<(Journal, Recovered), JournalError> {
-        fs::create_dir_all(dir).map_err(JournalError::io(dir))?;
-        let sequences = segment::list(dir, prefix)?;
+        let folder = DiskFolder::open_on(dir, wrap).map_err(JournalError::io(dir))?;
+        Journal::open_in(Arc::new(folder), prefix, segment_bytes_max)
+    }
+
+    /// [`open`](Journal::open) in any folder.
+    pub fn open_in(
+        folder: Arc<dyn Folder>,
+        prefix: &str,
+        segment_bytes_max: u64,
+    ) -> Result<(Journal, Recovered), JournalError> {
+        let sequences = segment::list(&*folder, prefix)?;
         let ends = sequences.first().copied().zip(sequences.last().copied());
         let mut recovered = Recovered {
             segments: ends,
             ..Recovered::default()
         };
         let (medium, segment, end) = match ends {
-            None => (wrap(create(dir, prefix, 1, 0)?), 1, HEADER_BYTES),
+            None => (create(&*folder, prefix, 1, 0)?, 1, HEADER_BYTES),
             Some((_, last)) => {
-                let (file, end) = recover(dir, prefix, last, &mut recovered)?;
-                (wrap(file), last, end)
+                let (medium, end) = recover(&*folder, prefix, last, &mut recovered)?;
+                (medium, last, end)
             }
         };
         let journal = Journal {
-            dir: dir.to_owned(),
+            folder,
             prefix: prefix.to_owned(),
             segment_bytes_max,
-            wrap,
             medium,
             segment,
             end,
@@ -154,8 +146,8 @@ impl Journal {
     pub fn rotate(&mut self) -> Result<u64, JournalError> {
         self.sync()?;
         let next = self.segment + 1;
-        match create(&self.dir, &self.prefix, next, self.end) {
-            Ok(file) => self.medium = (self.wrap)(file),
+        match create(&*self.folder, &self.prefix, next, self.end) {
+            Ok(medium) => self.medium = medium,
             Err(error) => {
                 self.poisoned = true;
                 return Err(error);
@@ -168,12 +160,13 @@ impl Journal {
     /// Deletes closed segments numbered below `segment`; returns how many. Lowest first, so that no gap is left by a crash.
     pub fn remove_before(&mut self, segment: u64) -> Result<usize, JournalError> {
         let mut removed = 0;
-        for sequence in segment::list(&self.dir, &self.prefix)? {
+        for sequence in segment::list(&*self.folder, &self.prefix)? {
             if sequence >= segment.min(self.segment) {
                 break;
             }
-            let path = segment::path(&self.dir, &self.prefix, sequence);
-            fs::remove_file(&path).map_err(JournalError::io(&path))?;
+            let name = segment::name(&self.prefix, sequence);
+            let removing = self.folder.remove(&name);
+            removing.map_err(JournalError::io(&self.folder.path().join(name)))?;
             removed += 1;
         }
         Ok(removed)
@@ -192,7 +185,7 @@ impl Journal {
         result.map_err(|source| {
             self.poisoned = true;
             JournalError::Io {
-                path: segment::path(&self.dir, &self.prefix, self.segment),
+                path: segment::path(&*self.folder, &self.prefix, self.segment),
                 source,
             }
         })
@@ -206,30 +199,29 @@ impl Drop for Journal {
     }
 }
 
-/// A new segment with its header and its directory entry on stable storage.
-fn create(dir: &Path, prefix: &str, sequence: u64, bytes_before: u64) -> Result<File, JournalError> {
-    let path = segment::path(dir, prefix, sequence);
-    let write = || -> io::Result<File> {
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        Write::write_all(&mut file, &segment::header(sequence, bytes_before))?;
-        file.sync_data()?;
-        File::open(dir)?.sync_all()?;
-        Ok(file)
-    };
-    write().map_err(JournalError::io(&path))
+/// A new segment with its header and its name on stable storage.
+fn create(
+    folder: &dyn Folder,
+    prefix: &str,
+    sequence: u64,
+    bytes_before: u64,
+) -> Result<Box<dyn Medium>, JournalError> {
+    let header = segment::header(sequence, bytes_before);
+    let created = folder.create(&segment::name(prefix, sequence), &header);
+    created.map_err(JournalError::io(&segment::path(folder, prefix, sequence)))
 }
 
 /// Opens the last segment for appending, without its torn tail; returns where it ends.
 fn recover(
-    dir: &Path,
+    folder: &dyn Folder,
     prefix: &str,
     last: u64,
     recovered: &mut Recovered,
-) -> Result<(File, u64), JournalError> {
-    let mut segment = Segment::load(dir, prefix, last)?;
-    let path = segment.path.clone();
-    let before = segment::path(dir, prefix, last.saturating_sub(1));
-    let bytes_before = fs::metadata(&before).map(|before| before.len()).ok();
+) -> Result<(Box<dyn Medium>, u64), JournalError> {
+    let mut segment = Segment::load(folder, prefix, last)?;
+    let (name, path) = (segment::name(prefix, last), segment.path.clone());
+    let before = last.saturating_sub(1);
+    let bytes_before = folder.bytes(&segment::name(prefix, before)).ok();
     if let Err(what) = segment.check_header() {
         if segment.len() > HEADER_BYTES {
             return Err(JournalError::Corrupt {
@@ -239,15 +231,15 @@ fn recover(
             });
         }
         recovered.bytes_cut = segment.len();
-        fs::remove_file(&path).map_err(JournalError::io(&path))?;
+        folder.remove(&name).map_err(JournalError::io(&path))?;
         return Ok((
-            create(dir, prefix, last, bytes_before.unwrap_or(0))?,
+            create(folder, prefix, last, bytes_before.unwrap_or(0))?,
             HEADER_BYTES,
         ));
     }
     if let Some(offset) = bytes_before.filter(|&bytes| bytes != segment.bytes_before()) {
         return Err(JournalError::Corrupt {
-            path: before,
+            path: segment::path(folder, prefix, before),
             offset,
             what: segment::CUT,
         });
@@ -269,14 +261,6 @@ fn recover(
             }
         }
     }
-    let file = OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .map_err(JournalError::io(&path))?;
-    if recovered.bytes_cut > 0 {
-        file.set_len(end)
-            .and_then(|()| file.sync_all())
-            .map_err(JournalError::io(&path))?;
-    }
-    Ok((file, end))
+    let medium = folder.append(&name, end).map_err(JournalError::io(&path))?;
+    Ok((medium, end))
 }

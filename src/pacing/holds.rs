@@ -125,6 +125,10 @@ impl Holds {
         for _ in 0..SHARDS {
             let next = self.next_swept.fetch_add(1, Ordering::Relaxed) % SHARDS;
             let shard = &self.shards[next];
+            // Relaxed: what is inserted at this moment has not ended.
+            if shard.open.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
             let mut map = lock(shard);
             seen += map.len();
             map.retain(|&bid, hold| {

@@ -75,34 +75,22 @@ impl Law {
 
     /// A logistic model. `seen` = how often this person has seen an ad of this domain before.
     pub fn click_probability(&self, user: &User, context: &Context, ad: &Ad, seen: u32) -> f64 {
-        let topics = AdTopics::of(ad);
-        let z = base_logit(ad.format)
-            + 3.6 * (topics.affinity(user) - 0.22)
-            + 0.55 * topics.match_with(context)
-            + 0.55 * user.responsiveness
-            + context.quality
-            + self.brand(ad.domain).appeal
-            + position_effect(context.position)
-            + size_effect(ad)
-            + hour_effect(context.local_hour, user.night_owl)
-            + if context.device_kind == 4 { 0.12 } else { 0.0 }
-            + lifecycle_effect(user.lifecycle)
-            - 0.28 * f64::from(seen).ln_1p();
-        logistic(z)
+        self.know(ad).click_probability(user, context, seen)
     }
 
     /// Dearer brands convert the big spenders; interest counts twice, as it made the click too.
     pub fn conversion_given_click(&self, user: &User, context: &Context, ad: &Ad) -> f64 {
-        let topics = AdTopics::of(ad);
-        let brand = self.brand(ad.domain);
-        let z = -3.3
-            + 2.4 * (topics.affinity(user) - 0.3)
-            + 2.2 * brand.price_level * (user.spending - 0.5)
-            + 0.8 * (user.spending - 0.5)
-            + 1.5 * lifecycle_effect(user.lifecycle)
-            + if context.device_kind == 2 { 0.35 } else { 0.0 }
-            + 0.5 * brand.appeal;
-        logistic(z)
+        self.know(ad).conversion_given_click(user, context)
+    }
+
+    /// What the law reads from an ad, for those who ask it about many impressions of one.
+    pub fn know(&self, ad: &Ad) -> KnownAd {
+        KnownAd {
+            topics: AdTopics::of(ad),
+            brand: self.brand(ad.domain),
+            format: ad.format,
+            size_effect: size_effect(ad),
+        }
     }
 
     /// From click to conversion: log-normal with a median of 40 minutes, one in ten above 13 hours, at most 30 days.
@@ -138,6 +126,38 @@ impl Law {
     }
 }
 
+impl KnownAd {
+    /// As [`Law::click_probability`].
+    pub fn click_probability(&self, user: &User, context: &Context, seen: u32) -> f64 {
+        let z = base_logit(self.format)
+            + 3.6 * (self.topics.affinity(user) - 0.22)
+            + 0.55 * self.topics.match_with(context)
+            + 0.55 * user.responsiveness
+            + context.quality
+            + self.brand.appeal
+            + position_effect(context.position)
+            + self.size_effect
+            + hour_effect(context.local_hour, user.night_owl)
+            + if context.device_kind == 4 { 0.12 } else { 0.0 }
+            + lifecycle_effect(user.lifecycle)
+            - 0.28 * f64::from(seen).ln_1p();
+        logistic(z)
+    }
+
+    /// As [`Law::conversion_given_click`].
+    pub fn conversion_given_click(&self, user: &User, context: &Context) -> f64 {
+        let z = -3.3
+            + 2.4 * (self.topics.affinity(user) - 0.3)
+            + 2.2 * self.brand.price_level * (user.spending - 0.5)
+            + 0.8 * (user.spending - 0.5)
+            + 1.5 * lifecycle_effect(user.lifecycle)
+            + if context.device_kind == 2 { 0.35 } else { 0.0 }
+            + 0.5 * self.brand.appeal;
+        logistic(z)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Brand {
     /// Effect on the logit of a click.
     appeal: f64,
@@ -145,7 +165,17 @@ struct Brand {
     price_level: f64,
 }
 
+/// An ad as the law sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownAd {
+    topics: AdTopics,
+    brand: Brand,
+    format: Format,
+    size_effect: f64,
+}
+
 /// At most three topics of an ad.
+#[derive(Clone, Copy, Debug)]
 struct AdTopics {
     topics: [Topic; 3],
     count: usize,

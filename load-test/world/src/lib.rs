@@ -26,13 +26,13 @@ mod wire;
 mod world;
 
 pub use auction::{Outcome, Rivals, settle};
-pub use law::{Ad, Context, Format, Law};
+pub use law::{Ad, Context, Format, KnownAd, Law};
 pub use places::{DEVICES, DeviceModel, PLACES, Place};
 pub use profile::{TAGS_MAX, TAGS_MIN, WorldProfile, WorldTag};
 pub use random::{Random, Stream};
 pub use rows::{AdChoice, Row, Rows};
 pub use sites::{PROPERTIES, Properties, Property};
 pub use topics::{GENERAL_TAGS, TOPIC_TAGS, TOPICS, TagName, Topic, vocabulary};
-pub use traffic::{DealTruth, ImpTruth, Mix, SentIds, Truth, daily_curve};
+pub use traffic::{DealTruth, ImpTruth, Mix, SentIds, Truth, Visit, daily_curve};
 pub use user::{EID_SOURCE, Gender, Lifecycle, User};
 pub use world::{POPULATION, World};

@@ -12,6 +12,8 @@ pub enum Stream {
     Rivals,
     Row,
     Brand,
+    /// What goes wrong between an exchange and a bidder.
+    Mishap,
 }
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).

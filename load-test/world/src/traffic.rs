@@ -78,6 +78,15 @@ pub struct SentIds {
     pub eid: bool,
 }
 
+/// One person in front of one place for an ad: a request without what only the wire needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// Index of the person.
+    pub person: usize,
+    pub at: u32,
+    pub imp: ImpTruth,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImpTruth {
     pub id: String,
@@ -204,6 +213,28 @@ pub(crate) fn draw(
         imps,
         noise,
         user,
+    }
+}
+
+/// Draws a visit of a person that has been chosen.
+pub(crate) fn draw_visit(
+    properties: &Properties,
+    mix_of: &Mix,
+    (person, user): (usize, &User),
+    time_ms: i64,
+    random: &mut Random,
+) -> Visit {
+    let device = match user.second_device {
+        Some(second) if random.chance(0.35) => second,
+        _ => user.device,
+    };
+    let in_app = device.runs_apps() && (device.kind == 3 || random.chance(0.5));
+    let topic = random.chance(0.5).then(|| favourite(user, random));
+    let property = properties.pick(in_app, topic, random);
+    Visit {
+        person,
+        at: if property.first_price { 1 } else { 2 },
+        imp: draw_imp(property, mix_of, (user, device), (0, true, time_ms), random),
     }
 }
 

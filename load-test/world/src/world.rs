@@ -6,7 +6,7 @@ use crate::law::Law;
 use crate::profile::WorldProfile;
 use crate::random::{Random, Stream};
 use crate::sites::Properties;
-use crate::traffic::{self, Mix, Truth};
+use crate::traffic::{self, ImpTruth, Mix, Truth, Visit};
 use crate::user::User;
 use crate::wire;
 
@@ -86,6 +86,19 @@ impl World {
         )
     }
 
+    /// Everybody in the population, in the order of their index.
+    pub fn people(&self) -> Vec<User> {
+        (0..self.population).map(|index| self.user(index)).collect()
+    }
+
+    /// Visit `number` at a time, by one of [`people`](World::people): as common as in requests, at a tenth of the price.
+    pub fn visit(&self, number: u64, time_ms: i64, people: &[User]) -> Visit {
+        let random = &mut Random::new(self.seed, Stream::Request, number);
+        let person = self.visitor(random) as usize % people.len();
+        let who = (person, &people[person]);
+        traffic::draw_visit(&self.properties, &self.mix, who, time_ms, random)
+    }
+
     /// Appends the request as one JSON object, without a line end.
     pub fn write_request(&self, truth: &Truth, out: &mut String) {
         wire::write_request(truth, self.properties.get(truth.property), out);
@@ -104,10 +117,14 @@ impl World {
 
     /// What the others bid on an imp of request `number`.
     pub fn rivals(&self, number: u64, truth: &Truth, imp: usize) -> Rivals {
+        self.rivals_on(number, imp, &truth.user, &truth.imps[imp])
+    }
+
+    /// What the others bid for `user` on `wanted`, imp `imp` of request or visit `number`.
+    pub fn rivals_on(&self, number: u64, imp: usize, user: &User, wanted: &ImpTruth) -> Rivals {
         // Up to 16 imps a request.
         let random = &mut Random::new(self.seed, Stream::Rivals, number << 4 | (imp as u64 & 15));
-        let wanted = &truth.imps[imp];
-        Rivals::draw(&truth.user, &wanted.context, wanted.format, random)
+        Rivals::draw(user, &wanted.context, wanted.format, random)
     }
 
     /// The dice that decide what comes of an impression: of request `number`, imp `imp`.

@@ -26,6 +26,8 @@ pub struct Demand {
     pub others_want: bool,
     committed: i64,
     target: i64,
+    /// As configured at the last look.
+    limit: i64,
     /// Given back to the others; until a bid asks for it.
     yielded: bool,
 }
@@ -60,6 +62,7 @@ impl Demand {
             committed,
             ..
         } = *look;
+        let was_lowered = limit < std::mem::replace(&mut self.limit, limit);
         if limit == UNLIMITED {
             return Wish::Keep;
         }
@@ -73,6 +76,10 @@ impl Demand {
                 true => Wish::Lower(committed),
                 false => Wish::Keep,
             };
+        }
+        // What was granted under the higher limit may be more than all nodes together may have now: it is claimed anew.
+        if was_lowered && granted > committed {
+            return Wish::Lower(committed);
         }
         let wanted = committed.saturating_add(self.target).min(limit);
         let headroom = granted.saturating_sub(committed);
@@ -185,6 +192,23 @@ mod tests {
             demand.wish(&look(3 * UNIT, 9 * UNIT)),
             Wish::Lower(3 * UNIT),
             "it is not idle"
+        );
+    }
+
+    #[test]
+    fn what_was_granted_under_a_higher_limit_is_claimed_anew() {
+        let mut demand = Demand::default();
+        assert_eq!(demand.wish(&look(UNIT, 5 * UNIT)), Wish::Keep);
+        let lowered = |granted| Look {
+            limit: 900 * UNIT,
+            ..look(UNIT, granted)
+        };
+        assert_eq!(demand.wish(&lowered(5 * UNIT)), Wish::Lower(UNIT));
+        assert!(matches!(demand.wish(&lowered(UNIT)), Wish::Raise(_)));
+        assert_eq!(
+            demand.wish(&look(UNIT, 5 * UNIT)),
+            Wish::Keep,
+            "a raised limit leaves it"
         );
     }
 

@@ -12,11 +12,14 @@
 use super::super::account::Scope;
 use super::super::calendar::Span;
 use super::{Authority, Begun, Claim, Grant, Key, LeaseError};
-use crate::journal::{self, BadFields, FieldReader, FieldWriter, Journal, Medium};
+use crate::journal::{
+    self, BadFields, DiskFolder, FieldReader, FieldWriter, Folder, Journal, JournalError, Medium,
+};
 use crate::units::{AccountId, Timestamp};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 const PREFIX: &str = "leases";
 const BEGINS: u8 = 1;
@@ -54,12 +57,21 @@ impl LocalAuthority {
 
     /// [`open`](LocalAuthority::open) on files wrapped by `wrap`: the place where a test lets writes fail.
     pub fn open_on(dir: &Path, wrap: fn(File) -> Box<dyn Medium>) -> Result<LocalAuthority, LeaseError> {
-        let (journal, recovered) = Journal::open_on(dir, PREFIX, u64::MAX, wrap)?;
+        let folder = DiskFolder::open_on(dir, wrap).map_err(|source| JournalError::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        LocalAuthority::open_in(Arc::new(folder))
+    }
+
+    /// [`open`](LocalAuthority::open) in any folder.
+    pub fn open_in(folder: Arc<dyn Folder>) -> Result<LocalAuthority, LeaseError> {
+        let (journal, recovered) = Journal::open_in(folder.clone(), PREFIX, u64::MAX)?;
         let mut known = Known::default();
-        for entry in journal::read(dir, PREFIX, 1)? {
+        for entry in journal::read_in(folder.clone(), PREFIX, 1)? {
             let entry = entry?;
             known.read(&entry.payload).map_err(|source| LeaseError::Record {
-                dir: dir.to_owned(),
+                dir: folder.path().to_owned(),
                 segment: entry.position.segment,
                 offset: entry.position.offset,
                 source,
