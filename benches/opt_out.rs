@@ -4,7 +4,7 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dashmap::DashSet;
 use outbid::optouts::{Change, Direction, OptOuts, Source};
-use outbid::units::{Timestamp, UserKey};
+use outbid::units::{EntryId, Timestamp, UserKey};
 use std::collections::HashSet;
 use std::hint::black_box;
 use std::sync::RwLock;
@@ -28,6 +28,7 @@ fn opt_out(criterion: &mut Criterion) {
     let list = OptOuts::default();
     list.open(folder.path()).expect("an empty folder");
     let change = |keys| Change {
+        place: EntryId::default(),
         direction: Direction::Out,
         source: Source::Operator,
         at: Timestamp(0),

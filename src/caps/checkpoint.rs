@@ -1,20 +1,21 @@
 //! Counts as bytes, so that caps survive a restart. The caller guards the bytes with a checksum of its own.
 //!
 //! ```text
-//! magic u64 | version u32 | provisional u32 × (user u64, object u64, bids 8 × u32, until i64)
+//! magic u64 | version u32 | heard ms u64, sequence u64 | provisional u32 × (user u64, object u64, bids 8 × u32, until i64)
 //!           | users u32 × (user u64, objects u32 × (object u64, moments u32 × u32))
 //! ```
-//! In version 1 one bid stood in the place of eight: its id, u128.
+//! What was heard of other nodes is absent before version 3. In version 1 one bid stood in the place of eight: its id, u128.
 
 use super::CapObject;
 use super::table::{BIDS_PER_CHANCE_MAX, Caps, NO_BID, Provisional, short};
 use super::times::Times;
 use super::user::Counted;
 use crate::journal::{BadFields, FieldReader, FieldWriter};
-use crate::units::{BidId, Timestamp, UserKey};
+use crate::units::{BidId, EntryId, Timestamp, UserKey};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDCA");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+const VERSION_2: u32 = 2;
 /// With one bid each.
 const VERSION_1: u32 = 1;
 /// In either version at least.
@@ -34,6 +35,9 @@ impl Caps {
         let mut out = FieldWriter::default();
         out.u64(MAGIC);
         out.u32(VERSION);
+        let heard = self.heard();
+        out.u64(heard.ms);
+        out.u64(heard.sequence);
         // Collected first: the number must stand before the entries while other threads add some.
         let provisional: Vec<_> = self
             .provisional
@@ -70,8 +74,12 @@ impl Caps {
             return Err(fields.bad("is not a checkpoint of caps"));
         }
         let version = fields.u32()?;
-        if ![VERSION, VERSION_1].contains(&version) {
+        if ![VERSION, VERSION_2, VERSION_1].contains(&version) {
             return Err(fields.bad("has a version that is not known to this program"));
+        }
+        if version == VERSION {
+            let (ms, sequence) = (fields.u64()?, fields.u64()?);
+            self.hear(&[], EntryId { ms, sequence });
         }
         for _ in 0..fields.count(PROVISIONAL_BYTES)? {
             let key = (UserKey(fields.u64()?), CapObject(fields.u64()?));

@@ -4,14 +4,14 @@
 use super::times::seconds;
 use super::user::{Counted, Seen, User};
 use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX, LIFETIME_S, Noted, UserFact};
-use crate::units::{BidId, MixHasher, ObjectId, Timestamp, UserKey};
+use crate::units::{BidId, EntryId, MixHasher, ObjectId, Timestamp, UserKey};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 pub(super) type Mix = BuildHasherDefault<MixHasher>;
 
@@ -44,6 +44,11 @@ pub struct Caps {
     uncounted: AtomicU64,
     evicted: AtomicU64,
     provisional_refused: AtomicU64,
+    /// Up to where the facts of other nodes are in. Written by the one thread that has the books.
+    heard_ms: AtomicU64,
+    heard_sequence: AtomicU64,
+    /// Set where what others count is not known for so long that nobody is to be bid for by it.
+    is_unsure: AtomicBool,
 }
 
 /// A line item's one chance with a user, which the bids of one response share.
@@ -151,6 +156,61 @@ impl Caps {
             uncounted: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             provisional_refused: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(0),
+            heard_sequence: AtomicU64::new(0),
+            is_unsure: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes in what happened at other nodes, up to an entry of the row that they share. One thread at a time.
+    pub fn hear(&self, facts: &[Noted], up_to: EntryId) {
+        facts.iter().for_each(|noted| self.learn(noted));
+        // Relaxed: only the thread that calls this makes checkpoints.
+        self.heard_ms.store(up_to.ms, Ordering::Relaxed);
+        self.heard_sequence.store(up_to.sequence, Ordering::Relaxed);
+    }
+
+    /// See [`hear`](Caps::hear).
+    pub fn heard(&self) -> EntryId {
+        EntryId {
+            ms: self.heard_ms.load(Ordering::Relaxed),
+            sequence: self.heard_sequence.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether what is counted may be bid by. It may, but where other nodes have not been heard of for too long and the setting
+    /// says that nobody is to be shown more than they should.
+    pub fn is_sure(&self) -> bool {
+        // Relaxed, here and below: a bid a moment earlier or later guards nothing.
+        !self.is_unsure.load(Ordering::Relaxed)
+    }
+
+    pub fn set_sure(&self, is_sure: bool) {
+        self.is_unsure.store(!is_sure, Ordering::Relaxed);
+    }
+
+    /// Whether any rule asks for the fact: what nobody asks for need not be told.
+    pub fn wants(&self, fact: &UserFact) -> bool {
+        let keeps = self.keeps.load();
+        let Some(keeps) = keeps.as_ref() else {
+            return true;
+        };
+        match *fact {
+            UserFact::Shown(shown) => {
+                let groups = self.groups.load();
+                let in_group = |object| {
+                    groups
+                        .get(object)
+                        .is_some_and(|all| all.iter().any(|group| keeps.contains_key(group)))
+                };
+                let objects = shown.objects();
+                objects
+                    .as_slice()
+                    .iter()
+                    .any(|object| keeps.contains_key(object) || in_group(object))
+            }
+            UserFact::Clicked(line_item) => keeps.contains_key(&CapObject::unanswered(line_item)),
+            UserFact::Bought(sold) | UserFact::Returned { sold, .. } => keeps.contains_key(&sold),
         }
     }
 
@@ -261,21 +321,12 @@ impl Caps {
         self.clear_object(user, CapObject::of(CapLevel::LineItem, line_item), bid)
     }
 
-    /// An impression of `bid` was billed: counts it on each of `objects` (line item, creative, campaign, advertiser), and ends the
-    /// provisional count.
-    pub fn count(&self, user: UserKey, objects: &[CapObject], bid: BidId, at: Timestamp) {
-        for &object in objects {
-            self.clear_object(user, object, bid);
-        }
-        self.add(user, objects, at);
-    }
-
     /// Takes in what happened to a user, here or at another node.
     pub fn learn(&self, noted: &Noted) {
         let Noted { user, at, fact } = *noted;
         match fact {
-            UserFact::Shown(shown) => self.add(user, shown.objects().as_slice(), at),
-            UserFact::Bought(sold) => self.add(user, &[sold], at),
+            UserFact::Shown(shown) => self.count(user, shown.objects().as_slice(), at),
+            UserFact::Bought(sold) => self.count(user, &[sold], at),
             UserFact::Clicked(line_item) => {
                 if let Some(mut user) = self.users.get_mut(&user) {
                     user.answer(CapObject::unanswered(line_item), seconds(at));
@@ -289,7 +340,8 @@ impl Caps {
         }
     }
 
-    fn add(&self, user: UserKey, objects: &[CapObject], at: Timestamp) {
+    /// Counts something that happened at `at` on each of `objects`, and on the groups of creatives among them.
+    pub fn count(&self, user: UserKey, objects: &[CapObject], at: Timestamp) {
         let groups = self.groups.load();
         let groups_of = |object| groups.get(object).into_iter().flatten();
         let objects = objects

@@ -6,7 +6,7 @@ use super::problem::Report;
 use super::quantity;
 use crate::openrtb::privacy::PrivacyPolicy;
 use crate::pacing::lease::SharedSettings;
-use crate::server::{Limits, Settings};
+use crate::server::{Apart, Limits, Settings};
 use crate::units::{Currency, Spread};
 use jiff::tz::TimeZone;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -60,6 +60,8 @@ pub(super) const BUDGET_KEYS: &[&str] = &[
     "timeout",
     "replicas",
     "durability",
+    "caps_when_apart",
+    "apart_after",
 ];
 
 pub(super) const PRIVACY_KEYS: &[&str] = &["gvl_id", "honour_dnt"];
@@ -115,6 +117,7 @@ pub(super) fn read(
         node: table.read("node", 1, |n| n.integer(0..=i64::from(u16::MAX))),
         data: table.read("data", PathBuf::from("data"), |n| n.name().map(PathBuf::from)),
         shared: shared(&table, folder),
+        apart: apart(&table),
         limits: limits(&table),
         drain_notice: table.read("drain_notice", Duration::from_secs(2), |n| {
             quantity::duration(n, Duration::ZERO..=Duration::from_secs(60))
@@ -266,6 +269,20 @@ fn shared(server: &Table<'_>, folder: &Folder) -> Option<SharedSettings> {
         );
     }
     Some(shared)
+}
+
+fn apart(server: &Table<'_>) -> Apart {
+    let table = server
+        .table("budgets", BUDGET_KEYS)
+        .unwrap_or(Table::empty(server));
+    Apart {
+        after: table.read("apart_after", Duration::from_secs(10), |n| {
+            quantity::duration(n, Duration::from_secs(1)..=Duration::from_secs(3600))
+        }),
+        stops: table.read("caps_when_apart", false, |n| {
+            n.choice(&[("open", false), ("closed", true)])
+        }),
+    }
 }
 
 fn limits(server: &Table<'_>) -> Limits {

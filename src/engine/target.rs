@@ -291,6 +291,7 @@ impl<'g, 'r> Gate<'g, 'r> {
         match item.definition.without_id {
             WithoutId::NoBid if self.audience.key.is_none() => Err(Reason::NoUserId),
             _ if ready.fatigue.is_none() => Ok(()),
+            _ if self.is_unsure() => Err(Reason::CapsApart),
             _ => match self.seen() {
                 Some(seen) => ready.fatigue.check(&seen, self.audience.who()),
                 None => Ok(()),
@@ -302,10 +303,18 @@ impl<'g, 'r> Gate<'g, 'r> {
         if !ready.fatigue.caps_creative(creative) {
             return Ok(());
         }
+        if self.is_unsure() {
+            return Err(Reason::CapsApart);
+        }
         match self.seen() {
             Some(seen) => ready.fatigue.check_creative(creative, &seen, self.audience.who()),
             None => Ok(()),
         }
+    }
+
+    /// What other nodes showed this person is not known, and would have to be.
+    fn is_unsure(&self) -> bool {
+        self.audience.key.is_some() && !self.live.caps.is_sure()
     }
 
     /// What this person was shown and did before. Somebody who may not be known has seen nothing.

@@ -17,6 +17,7 @@
 use super::booking::Flags;
 use super::books::{Books, MemoryFull};
 use super::counts::BooksCounts;
+use super::facts::FactQueue;
 use super::lock::DirLock;
 use super::memory::MemoryLimits;
 use super::notice::Inbound;
@@ -24,11 +25,11 @@ use super::office::Office;
 use super::replay::at_dir;
 use crate::allocation::Allocation;
 use crate::approvals::{Approvals, Place};
-use crate::caps::Caps;
+use crate::caps::{Caps, Noted};
 use crate::journal::{DiskFolder, Medium};
 use crate::optouts::{Change, Direction, OptOutError, OptOuts};
 use crate::pacing::{Budgets, Settled};
-use crate::units::{Nanos, Timestamp};
+use crate::units::{EntryId, Nanos, Timestamp};
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::File;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ pub struct BooksSettings {
     pub opt_outs: Arc<OptOuts>,
     /// What exchanges say of creatives; the books' checkpoints keep it.
     pub approvals: Arc<Approvals>,
+    /// Where other nodes are told what happened to users: when it is durable, and again after a crash.
+    pub facts: Option<FactQueue>,
     /// What sources cost and brought; likewise.
     pub allocation: Arc<Allocation>,
 }
@@ -71,6 +74,7 @@ impl BooksSettings {
             memory: MemoryLimits::default(),
             opt_outs: Arc::default(),
             approvals: Arc::default(),
+            facts: None,
             allocation: Arc::default(),
         }
     }
@@ -248,9 +252,34 @@ impl Desk {
 
     /// Hands an opt-out, or its revocation, in and waits until it is durable and in effect. Returns for how many ids it is new.
     pub async fn change_opt_outs(&self, change: Change) -> Result<usize, NotBooked> {
+        let answer = self.submit_change(change)?;
+        answer.await.unwrap_or(Err(NotBooked::Closed))
+    }
+
+    /// [`change_opt_outs`](Desk::change_opt_outs) without waiting.
+    pub fn submit_change(
+        &self,
+        change: Change,
+    ) -> Result<oneshot::Receiver<Result<usize, NotBooked>>, NotBooked> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Message::OptOut(change, reply)) {
-            Ok(()) => answer.await.unwrap_or(Err(NotBooked::Closed)),
+        self.hand_in(Message::OptOut(change, reply))?;
+        Ok(answer)
+    }
+
+    /// What other nodes tell of users, up to an entry of the row that they share; it is in when the answer comes.
+    pub fn hear(
+        &self,
+        facts: Vec<Noted>,
+        up_to: EntryId,
+    ) -> Result<oneshot::Receiver<Result<(), NotBooked>>, NotBooked> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Message::Heard(facts, up_to, reply))?;
+        Ok(answer)
+    }
+
+    fn hand_in(&self, message: Message) -> Result<(), NotBooked> {
+        match self.queue.try_send(message) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
             Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
         }
@@ -289,6 +318,7 @@ enum Message {
         reply: Reply,
     },
     OptOut(Change, oneshot::Sender<Result<usize, NotBooked>>),
+    Heard(Vec<Noted>, EntryId, oneshot::Sender<Result<(), NotBooked>>),
     Clear(Place, Timestamp, oneshot::Sender<Result<bool, NotBooked>>),
     Stop,
 }
@@ -340,6 +370,7 @@ impl Clerk {
                     reply,
                 } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
+                Message::Heard(facts, up_to, reply) => self.hear(facts, up_to, reply),
                 Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
                 Message::Stop => {
                     self.take_rest()?;
@@ -366,6 +397,7 @@ impl Clerk {
                     reply,
                 } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
+                Message::Heard(facts, up_to, reply) => self.hear(facts, up_to, reply),
                 Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
                 Message::Stop => {}
             }
@@ -400,6 +432,12 @@ impl Clerk {
         }
         // A caller that no longer waits needs no answer.
         let _ = reply.send(changed);
+    }
+
+    fn hear(&mut self, facts: Vec<Noted>, up_to: EntryId, reply: oneshot::Sender<Result<(), NotBooked>>) {
+        self.office.hear(facts, up_to);
+        // A caller that no longer waits needs no answer.
+        let _ = reply.send(Ok(()));
     }
 
     /// A person's word is no notice and has no record: the checkpoint that follows keeps it. What came before is

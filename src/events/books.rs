@@ -38,7 +38,7 @@ use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Settled};
-use crate::units::{AccountId, Nanos, ObjectId, Timestamp, UserKey};
+use crate::units::{AccountId, EntryId, Nanos, ObjectId, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -211,8 +211,11 @@ impl Books {
         let token = &record.token;
         self.hear(record);
         self.count_source(record);
+        if let Some(noted) = self.fact(record) {
+            self.caps.learn(&noted);
+        }
         if let Some(price) = record.verdict.booked {
-            self.count_impression(record);
+            self.end_chance(token);
             let accounts = accounts(token);
             let booking = booking(token, &accounts, price);
             return Some(
@@ -230,12 +233,9 @@ impl Books {
                     self.budgets.hold_again(token.bid, &booking, token.hold_end);
                 }
             }
-            What::Click | What::Conversion(_) if record.verdict.counts() => self.note_answer(record),
             What::Loss { .. } if !flags.has(Flags::CONTRADICTION) => {
                 self.budgets.release(token.bid);
-                if let Some(user) = self.user_of(token) {
-                    self.caps.clear(user, token.line_item, token.bid);
-                }
+                self.end_chance(token);
             }
             _ => {}
         }
@@ -256,6 +256,19 @@ impl Books {
     /// Bids and orders remembered.
     pub fn remembered(&self) -> (usize, usize) {
         self.memory.len()
+    }
+
+    /// The bid is not outstanding any more.
+    fn end_chance(&self, token: &Token) {
+        if let Some(user) = self.user_of(token) {
+            self.caps.clear(user, token.line_item, token.bid);
+        }
+    }
+
+    /// Takes in what other nodes tell of users, up to an entry of the row that they share.
+    pub fn hear_of_users(&self, mut facts: Vec<Noted>, up_to: EntryId) {
+        facts.retain(|noted| !self.opt_outs.contains(noted.user));
+        self.caps.hear(&facts, up_to);
     }
 
     /// Lets go of what is counted of users who have just opted out.
@@ -497,45 +510,34 @@ impl Books {
         }
     }
 
-    fn count_impression(&self, record: &Record) {
+    /// What a settled record says of its user, where the caps ask for it: an impression that counts; a click, as whoever clicks
+    /// has not had enough of the ad; a purchase, as whoever bought has, until they bring it back.
+    pub fn fact(&self, record: &Record) -> Option<Noted> {
         let token = &record.token;
-        let Some(user) = self.user_of(token) else {
-            return;
-        };
-        let shown = Shown {
-            creative: token.creative,
-            line_item: token.line_item,
-            campaign: token.campaign,
-            advertiser: token.advertiser,
-            answered: self.memory.marks(token.bid).has_any(Marks::CLICKED),
-        };
-        self.caps
-            .count(user, shown.objects().as_slice(), token.bid, record.at);
-    }
-
-    /// Whoever clicks has not had enough of the ad; whoever bought has, until they bring it back.
-    fn note_answer(&self, record: &Record) {
-        let token = &record.token;
-        let Some(user) = self.user_of(token) else {
-            return;
-        };
+        let user = self.user_of(token)?;
         let fact = match &record.what {
+            _ if record.verdict.booked.is_some() => UserFact::Shown(Shown {
+                creative: token.creative,
+                line_item: token.line_item,
+                campaign: token.campaign,
+                advertiser: token.advertiser,
+                answered: self.memory.marks(token.bid).has_any(Marks::CLICKED),
+            }),
+            _ if !record.verdict.counts() => return None,
+            What::Click => UserFact::Clicked(token.line_item),
             What::Conversion(conversion) => {
                 let sold = CapObject::bought(token.advertiser, &conversion.name);
                 let counted_at = self.memory.order_at(order_key(token, conversion));
                 match (conversion.reversal, counted_at) {
                     (true, Some(bought_at)) => UserFact::Returned { sold, bought_at },
-                    (true, None) => return,
+                    (true, None) => return None,
                     (false, _) => UserFact::Bought(sold),
                 }
             }
-            _ => UserFact::Clicked(token.line_item),
+            _ => return None,
         };
-        self.caps.learn(&Noted {
-            user,
-            at: record.at,
-            fact,
-        });
+        let at = record.at;
+        self.caps.wants(&fact).then_some(Noted { user, at, fact })
     }
 }
 

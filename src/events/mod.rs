@@ -16,6 +16,7 @@ pub mod books;
 pub mod boot;
 mod checkpoint;
 pub mod counts;
+pub mod facts;
 pub mod keys;
 pub mod lock;
 pub mod log;

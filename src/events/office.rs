@@ -7,12 +7,18 @@ use super::booking::Record;
 use super::bookkeeper::BooksSettings;
 use super::books::{Books, MemoryFull};
 use super::checkpoint;
+use super::facts::FactQueue;
 use super::notice::Inbound;
 use super::replay::{BooksError, Replayed, restore};
-use crate::journal::{Folder, Journal};
+use crate::caps::Noted;
+use crate::journal::{Folder, Journal, Position};
 use crate::pacing::Settled;
-use crate::units::Timestamp;
+use crate::units::{EntryId, Timestamp};
 use std::sync::Arc;
+
+/// Facts of other nodes are in no journal of this one: after a crash they are read again from the row that nodes share, which
+/// keeps four times as many.
+const HEARD_MAX: usize = 250_000;
 
 /// See the [module](self).
 pub struct Office {
@@ -23,13 +29,16 @@ pub struct Office {
     journal: Journal,
     /// Records since the last checkpoint.
     checkpoint_due: u64,
+    /// Facts of other nodes since then.
+    heard_due: usize,
+    facts: Option<FactQueue>,
     /// Noted and not yet committed.
-    batch: Vec<Record>,
+    batch: Vec<(Record, Position)>,
     buffer: Vec<u8>,
 }
 
 impl Office {
-    /// Reads the newest checkpoint in `folder` and the journal behind it into `books`. Of the settings only the limits count.
+    /// Reads the newest checkpoint in `folder` and the journal behind it into `books`. Of the settings only the limits count, and where facts are told.
     /// The caller sees to it that nobody else has the folder.
     pub fn open(
         settings: &BooksSettings,
@@ -37,7 +46,7 @@ impl Office {
         mut books: Books,
         now: Timestamp,
     ) -> Result<(Office, Replayed), BooksError> {
-        let (journal, replayed) = restore(&folder, settings.memory, &mut books, now)?;
+        let (journal, replayed) = restore(&folder, settings, &mut books, now)?;
         let office = Office {
             folder,
             checkpoint_records: settings.checkpoint_records,
@@ -45,6 +54,8 @@ impl Office {
             books,
             journal,
             checkpoint_due: replayed.records,
+            heard_due: 0,
+            facts: settings.facts.clone(),
             batch: Vec::with_capacity(settings.batch_max),
             buffer: Vec::new(),
         };
@@ -74,8 +85,8 @@ impl Office {
         self.books.pin(&mut record);
         self.buffer.clear();
         record.write(&mut self.buffer);
-        self.journal.append(&self.buffer)?;
-        self.batch.push(record);
+        let at = self.journal.append(&self.buffer)?;
+        self.batch.push((record, at));
         Ok(Ok(()))
     }
 
@@ -86,15 +97,25 @@ impl Office {
         }
         self.journal.sync()?;
         self.checkpoint_due += self.batch.len() as u64;
-        for record in self.batch.drain(..) {
+        for (record, at) in self.batch.drain(..) {
             let settled = self.books.settle(&record);
+            if let (Some(facts), Some(noted)) = (&self.facts, self.books.fact(&record)) {
+                facts.push(at, noted);
+            }
             told(&record, settled);
         }
         Ok(())
     }
 
+    /// Takes in what other nodes tell of users, up to an entry of the row that they share.
+    pub fn hear(&mut self, facts: Vec<Noted>, up_to: EntryId) {
+        self.heard_due += facts.len();
+        self.books.hear_of_users(facts, up_to);
+    }
+
     pub fn is_checkpoint_due(&self) -> bool {
         self.checkpoint_due >= self.checkpoint_records
+            || self.heard_due >= HEARD_MAX
             || self.journal.position().offset >= self.segment_bytes_max
     }
 
@@ -102,7 +123,7 @@ impl Office {
     /// that cannot be written costs the next start a longer replay and nothing else. False where it could not.
     pub fn checkpoint(&mut self) -> Result<bool, BooksError> {
         let segment = self.journal.rotate()?;
-        self.checkpoint_due = 0;
+        (self.checkpoint_due, self.heard_due) = (0, 0);
         let written = checkpoint::write(&*self.folder, segment, &self.books.checkpoint());
         if let Err(error) = &written {
             tracing::error!(%error, segment, "no checkpoint of the books could be written");

@@ -3,10 +3,10 @@
 //! Invariant: what was acknowledged is found again; where files are missing for that, the start is refused.
 
 use super::booking::{BadRecord, Record};
+use super::bookkeeper::BooksSettings;
 use super::books::{Books, RestoreError};
 use super::checkpoint;
 use super::lock::LockError;
-use super::memory::MemoryLimits;
 use crate::journal::{self, Folder, Journal, JournalError, Position};
 use crate::optouts::OptOutError;
 use crate::units::Timestamp;
@@ -59,7 +59,7 @@ pub enum BooksError {
 /// Reads checkpoint and journal into `books`; the journal stands at its end.
 pub(super) fn restore(
     folder: &Arc<dyn Folder>,
-    limits: MemoryLimits,
+    settings: &BooksSettings,
     books: &mut Books,
     now: Timestamp,
 ) -> Result<(Journal, Replayed), BooksError> {
@@ -74,7 +74,7 @@ pub(super) fn restore(
     };
     if let Some(found) = newest {
         books
-            .restore(&found.parts, limits, now)
+            .restore(&found.parts, settings.memory, now)
             .map_err(|source| BooksError::Restore {
                 dir: dir.to_owned(),
                 segment: found.segment,
@@ -106,6 +106,9 @@ pub(super) fn restore(
             source,
         })?;
         books.apply(&record);
+        if let (Some(facts), Some(noted)) = (&settings.facts, books.fact(&record)) {
+            facts.push(entry.position, noted);
+        }
         replayed.records += 1;
     }
     // What is written now must stand behind the checkpoint, also where the crash took its empty segment.

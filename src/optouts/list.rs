@@ -2,13 +2,16 @@
 
 use super::table::KeySet;
 use crate::journal::{self, BadFields, FieldReader, FieldWriter, Journal, JournalError};
-use crate::units::{Timestamp, UserKey};
+use crate::units::{EntryId, Timestamp, UserKey};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const PREFIX: &str = "optouts";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Of before nodes told each other.
+const VERSION_1: u8 = 1;
 /// 64 MiB: read whole at the start, one at a time.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
@@ -17,7 +20,10 @@ pub struct OptOuts {
     set: KeySet,
     ids_max: usize,
     /// `None` until [`OptOuts::open`]: another process has the folder, or nobody writes.
-    journal: Mutex<Option<Journal>>,
+    journal: Mutex<Option<(Journal, PathBuf)>>,
+    /// Changes that were taken here.
+    own: AtomicU64,
+    heard: Mutex<EntryId>,
 }
 
 /// What one person, or somebody on their behalf, wants for all ids that are known to be theirs.
@@ -26,6 +32,8 @@ pub struct Change {
     pub direction: Direction,
     pub source: Source,
     pub at: Timestamp,
+    /// Where it stands in the row that nodes share; the default = it was taken here.
+    pub place: EntryId,
     /// At most [`Change::KEYS_MAX`].
     pub keys: Vec<UserKey>,
 }
@@ -84,6 +92,8 @@ impl OptOuts {
             set: KeySet::default(),
             ids_max,
             journal: Mutex::new(None),
+            own: AtomicU64::new(0),
+            heard: Mutex::default(),
         }
     }
 
@@ -101,7 +111,7 @@ impl OptOuts {
         // First, as it cuts off a torn tail: a change that nobody was told of.
         let (journal, _) = Journal::open(dir, PREFIX, SEGMENT_BYTES_MAX)?;
         self.take_in(dir)?;
-        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
+        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = Some((journal, dir.to_owned()));
         Ok(())
     }
 
@@ -126,7 +136,7 @@ impl OptOuts {
     pub fn change(&self, change: &Change) -> Result<usize, OptOutError> {
         debug_assert!(change.keys.len() <= Change::KEYS_MAX, "a bounded record");
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        let journal = journal.as_mut().ok_or(OptOutError::Closed)?;
+        let (journal, _) = journal.as_mut().ok_or(OptOutError::Closed)?;
         let out = change.direction == Direction::Out;
         let new = change
             .keys
@@ -145,21 +155,52 @@ impl OptOuts {
         Ok(new)
     }
 
+    /// How many changes were taken here, in all.
+    pub fn own(&self) -> u64 {
+        self.own.load(Ordering::Acquire)
+    }
+
+    /// Up to `most` of the changes that were taken here, behind the first `count`, with their number. Reads the files.
+    pub fn own_after(&self, count: u64, most: usize) -> Result<Vec<(u64, Change)>, OptOutError> {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, dir) = journal.as_ref().ok_or(OptOutError::Closed)?;
+        let (dir, own) = (dir.clone(), self.own());
+        drop(journal);
+        let mut number = 0;
+        let mut found = Vec::new();
+        for record in journal::read(&dir, PREFIX, 1)? {
+            // Behind that, a change may be half written.
+            if number >= own || found.len() >= most {
+                break;
+            }
+            let change = read(&dir, &record?)?;
+            number += u64::from(change.is_own());
+            if change.is_own() && number > count {
+                found.push((number, change));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The latest change of the row that nodes share that has changed anything here.
+    pub fn heard(&self) -> EntryId {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_in(&self, dir: &Path) -> Result<(), OptOutError> {
         for record in journal::read(dir, PREFIX, 1)? {
-            let record = record?;
-            let change = Change::read(&record.payload).map_err(|source| OptOutError::Record {
-                dir: dir.to_owned(),
-                segment: record.position.segment,
-                offset: record.position.offset,
-                source,
-            })?;
-            self.apply(&change);
+            self.apply(&read(dir, &record?)?);
         }
         Ok(())
     }
 
     fn apply(&self, change: &Change) {
+        if change.is_own() {
+            // Release pairs with the Acquire of `own`: what is counted is on the disk.
+            self.own.fetch_add(1, Ordering::Release);
+        } else {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = change.place;
+        }
         for &key in &change.keys {
             match change.direction {
                 Direction::Out => self.set.insert(key),
@@ -169,24 +210,42 @@ impl OptOuts {
     }
 }
 
+fn read(dir: &Path, record: &journal::Record) -> Result<Change, OptOutError> {
+    Change::read(&record.payload).map_err(|source| OptOutError::Record {
+        dir: dir.to_owned(),
+        segment: record.position.segment,
+        offset: record.position.offset,
+        source,
+    })
+}
+
 impl Change {
     /// The ids of one profile, and the one that was named.
     pub const KEYS_MAX: usize = 65;
 
-    fn write(&self) -> Vec<u8> {
+    fn is_own(&self) -> bool {
+        self.place == EntryId::default()
+    }
+
+    pub fn write(&self) -> Vec<u8> {
         let mut out = FieldWriter::default();
         out.u8(VERSION);
         out.u8(self.direction as u8);
         out.u8(self.source as u8);
         out.i64(self.at.0);
+        out.u64(self.place.ms);
+        out.u64(self.place.sequence);
         out.count(self.keys.len());
         self.keys.iter().for_each(|key| out.u64(key.0));
         out.finish()
     }
 
-    fn read(bytes: &[u8]) -> Result<Change, BadFields> {
+    /// # Errors
+    /// The bytes were written by another version.
+    pub fn read(bytes: &[u8]) -> Result<Change, BadFields> {
         let mut fields = FieldReader::new(bytes);
-        if fields.u8()? != VERSION {
+        let version = fields.u8()?;
+        if ![VERSION, VERSION_1].contains(&version) {
             return Err(fields.bad("has a version that is not known to this program"));
         }
         let direction = match fields.u8()? {
@@ -200,6 +259,10 @@ impl Change {
             _ => return Err(fields.bad("comes from nobody known")),
         };
         let at = Timestamp(fields.i64()?);
+        let mut place = EntryId::default();
+        if version == VERSION {
+            (place.ms, place.sequence) = (fields.u64()?, fields.u64()?);
+        }
         let mut keys = Vec::new();
         for _ in 0..fields.count(8)? {
             keys.push(UserKey(fields.u64()?));
@@ -209,6 +272,7 @@ impl Change {
             direction,
             source,
             at,
+            place,
             keys,
         })
     }

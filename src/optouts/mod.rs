@@ -8,9 +8,14 @@
 //!
 //! ```text
 //! data/books/optouts-00000001.seg    a journal (see `journal`), in the folder whose lock says who may write
-//! record    version u8 = 1 | 1 out, 2 in again u8 | 1 the person, 2 an operator u8 | ms since 1970 i64
+//! record    version u8 = 2 | 1 out, 2 in again u8 | 1 the person, 2 an operator u8 | ms since 1970 i64
+//!           | place in the row that nodes share: ms u64, sequence u64, or zeros where it was taken here
 //!           | number u32 × user key u64
 //! ```
+//! In version 1 there is no place.
+//!
+//! Where several nodes share a server, each change is told to all of them, in one order for all: what [`OptOuts::own_after`] gives
+//! is posted, and what others posted comes in as a [`Change`] with its place. The last one in that order holds everywhere.
 //!
 //! Whoever builds the next profile store reads the same files: [`OptOuts::read`].
 

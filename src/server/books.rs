@@ -1,6 +1,7 @@
 //! What one process at a time may write, the books, the leases and the log: open, or held by another process that is about to end.
 
 use super::leases::LeaseThread;
+use super::sharing::{SharingOffice, SharingSettings, SharingThread};
 use crate::caps::Caps;
 use crate::events::bookkeeper::{Bookkeeper, BooksError, BooksSettings, Desk};
 use crate::events::lock::LockError;
@@ -25,6 +26,8 @@ pub struct BooksDesk {
     desk: ArcSwapOption<Desk>,
     bookkeeper: Mutex<Option<Bookkeeper>>,
     leases: Mutex<Option<LeaseThread>>,
+    /// Where several nodes share a server.
+    sharing: Mutex<Option<SharingThread>>,
     /// Until the log is open.
     intake: Mutex<Option<(LogIntake, LogSettings)>>,
     log: Mutex<Option<BidLog>>,
@@ -38,6 +41,14 @@ pub struct Ledger {
     pub node: u16,
     pub budgets: Arc<Budgets>,
     pub caps: Arc<Caps>,
+    pub sharing: Option<SharingSettings>,
+}
+
+/// What [`Ledger::open`] opens.
+struct Opened {
+    bookkeeper: Bookkeeper,
+    leases: Leases,
+    sharing: Option<SharingOffice>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +73,22 @@ impl LedgerError {
 }
 
 impl Ledger {
-    /// The books first: they say what was booked and held. Then the leases say what else may have been bid.
-    fn open(&self) -> Result<(Bookkeeper, Leases), LedgerError> {
+    /// The books first: they say what was booked and held. Then the leases say what else may have been bid, and the other nodes
+    /// what happened there.
+    fn open(&self) -> Result<Opened, LedgerError> {
         let now = super::now();
         self.authority.reach(now)?;
         let bookkeeper = Bookkeeper::try_open(&self.books, self.budgets.clone(), self.caps.clone(), now)?;
         let authority = self.authority.open()?;
         let leases = Leases::begin(authority, self.budgets.clone(), self.node, now)?;
-        Ok((bookkeeper, leases))
+        let begin =
+            |settings| SharingOffice::begin(&self.authority, bookkeeper.desk(), self.caps.clone(), settings);
+        let sharing = self.sharing.as_ref().map(begin).transpose()?.flatten();
+        Ok(Opened {
+            bookkeeper,
+            leases,
+            sharing,
+        })
     }
 }
 
@@ -79,6 +98,7 @@ impl BooksDesk {
             desk: ArcSwapOption::empty(),
             bookkeeper: Mutex::new(None),
             leases: Mutex::new(None),
+            sharing: Mutex::new(None),
             intake: Mutex::new(Some((intake, log))),
             log: Mutex::new(None),
         }
@@ -103,8 +123,8 @@ impl BooksDesk {
         stop: Receiver<()>,
     ) -> Result<Option<JoinHandle<()>>, LedgerError> {
         match ledger.open() {
-            Ok((bookkeeper, leases)) => {
-                self.take_over(bookkeeper, leases)?;
+            Ok(opened) => {
+                self.take_over(opened)?;
                 Ok(None)
             }
             Err(error) if error.may_pass() => {
@@ -122,9 +142,7 @@ impl BooksDesk {
 
     fn stand_by(&self, ledger: &Ledger, stop: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(RETRY) {
-            let opened = ledger
-                .open()
-                .and_then(|(bookkeeper, leases)| self.take_over(bookkeeper, leases));
+            let opened = ledger.open().and_then(|opened| self.take_over(opened));
             match opened {
                 Ok(()) => return,
                 Err(error) if error.may_pass() => {}
@@ -135,8 +153,14 @@ impl BooksDesk {
         }
     }
 
-    fn take_over(&self, bookkeeper: Bookkeeper, leases: Leases) -> Result<(), LedgerError> {
+    fn take_over(&self, opened: Opened) -> Result<(), LedgerError> {
+        let Opened {
+            bookkeeper,
+            leases,
+            sharing,
+        } = opened;
         self.open_log();
+        *self.sharing.lock().expect(UNPOISONED) = sharing.map(SharingThread::spawn).transpose()?;
         *self.leases.lock().expect(UNPOISONED) = Some(LeaseThread::spawn(leases)?);
         let found = bookkeeper.replayed();
         tracing::info!(records = found.records, bytes_cut = found.bytes_cut, "books open");
@@ -198,6 +222,11 @@ impl BooksDesk {
             tracing::info!(written, dropped, failed, "bid log closed");
         }
         let bookkeeper = self.bookkeeper.lock().expect(UNPOISONED).take();
-        Ok(bookkeeper.map_or(Ok(()), Bookkeeper::stop)?)
+        let closed = bookkeeper.map_or(Ok(()), Bookkeeper::stop);
+        // Last, so that it tells of what was booked last.
+        if let Some(sharing) = self.sharing.lock().expect(UNPOISONED).take() {
+            sharing.end();
+        }
+        Ok(closed?)
     }
 }

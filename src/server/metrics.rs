@@ -351,6 +351,41 @@ fn leases(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error>
     for (name, help, count) in handed {
         counted(encoder, name, help, read(count))?;
     }
+    let Some(sharing) = &common.sharing else {
+        return Ok(());
+    };
+    let counts = &sharing.counts;
+    gauge(
+        encoder,
+        "caps_apart",
+        "1 while what other nodes count has not been heard of for longer than apart_after",
+        read(&counts.apart) as f64,
+    )?;
+    let facts = [
+        (
+            "facts_told",
+            "What happened to users, told to other nodes",
+            read(&counts.told),
+        ),
+        (
+            "facts_heard",
+            "What other nodes told of users",
+            read(&counts.heard),
+        ),
+        (
+            "facts_dropped",
+            "Not told to other nodes: the queue was full",
+            sharing.facts.dropped(),
+        ),
+        (
+            "facts_missed",
+            "Starts after which some of it may not be known",
+            read(&counts.missed),
+        ),
+    ];
+    for (name, help, count) in facts {
+        counted(encoder, name, help, count)?;
+    }
     Ok(())
 }
 

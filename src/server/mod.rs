@@ -27,6 +27,7 @@ mod reload;
 mod respond;
 mod serve;
 mod settings;
+mod sharing;
 mod why;
 mod worker;
 
@@ -36,4 +37,4 @@ pub use phase::{Phase, PhaseWatch};
 pub use reload::{Build, Outcome as ReloadOutcome, Reloader, Trigger};
 pub use respond::{Answer, write_answer};
 pub use serve::{Parts, ServeError, serve};
-pub use settings::{Limits, Settings};
+pub use settings::{Apart, Limits, Settings};

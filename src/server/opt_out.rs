@@ -13,7 +13,7 @@ use crate::engine::Snapshot;
 use crate::events::bookkeeper::NotBooked;
 use crate::openrtb::notice::NoticeQuery;
 use crate::optouts::{Change, Direction, Source};
-use crate::units::{UserKey, split_user_id};
+use crate::units::{EntryId, UserKey, split_user_id};
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -210,6 +210,7 @@ async fn change(
         direction,
         source,
         at: clock::now(),
+        place: EntryId::default(),
         keys: keys.unwrap_or_else(|_| vec![user]),
     };
     desk.change_opt_outs(change).await

@@ -5,10 +5,12 @@ use super::books::{BooksDesk, Ledger, LedgerError};
 use super::record::Recording;
 use super::relay::Relay;
 use super::reload::{Build, Reloader, Trigger};
+use super::sharing::SharingSettings;
 use super::{Phase, Settings, admin, control, worker};
 use crate::engine::{Live, Scratch, Snapshot};
 use crate::events::bookkeeper::BooksSettings;
 use crate::events::boot::{BidIds, BootEpoch};
+use crate::events::facts::FactQueue;
 use crate::events::keys::PostbackKey;
 use crate::events::log::{self, LogQueue, LogSettings};
 use crate::events::token::Sealer;
@@ -55,6 +57,7 @@ pub struct Common {
     pub books: Arc<BooksDesk>,
     /// Where several nodes share budgets.
     pub relay: Option<Relay>,
+    pub sharing: Option<SharingSettings>,
     pub workers: Vec<Arc<Shared>>,
     pub reloader: Reloader,
 }
@@ -114,6 +117,16 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         .as_ref()
         .map(|shared| Relay::spawn(shared, settings.node, books.clone(), settings.limits.notice_queue));
     let (relay, relay_thread) = relay.transpose().map_err(LedgerError::from)?.unzip();
+    let sharing = settings.shared.as_ref().map(|_| {
+        let (facts, told) = FactQueue::new(settings.limits.notice_queue);
+        SharingSettings {
+            apart: settings.apart,
+            opt_outs: live.opt_outs.clone(),
+            facts,
+            told,
+            counts: Arc::default(),
+        }
+    });
     let common = Arc::new(Common {
         snapshot,
         live: live.clone(),
@@ -121,6 +134,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         postback_key,
         books: books.clone(),
         relay,
+        sharing,
         workers: recorders.iter().map(Recorder::shared).collect(),
         reloader,
         settings,
@@ -130,8 +144,10 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
     let (stop_control, stop) = channel();
     let control = control::spawn(live.clone(), common.snapshot.clone(), phase_watch.clone(), stop)?;
     let (stop_standby, stop) = channel();
+    let sharing = common.sharing.clone();
     let ledger = Ledger {
         books: BooksSettings {
+            facts: sharing.as_ref().map(|sharing| sharing.facts.clone()),
             queue_max: common.settings.limits.notice_queue,
             opt_outs: live.opt_outs.clone(),
             approvals: live.approvals.clone(),
@@ -142,6 +158,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
         node: common.settings.node,
         budgets: live.budgets.clone(),
         caps: live.caps.clone(),
+        sharing,
     };
     let standby = books.open(ledger, stop)?;
 

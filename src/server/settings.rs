@@ -20,11 +20,20 @@ pub struct Settings {
     pub data: PathBuf,
     /// The server that several nodes share their budgets on; `None` = this node has its budgets to itself.
     pub shared: Option<SharedSettings>,
+    pub apart: Apart,
     pub limits: Limits,
     pub drain_notice: Duration,
     pub drain_max: Duration,
     /// `text` or `json`.
     pub log_json: bool,
+}
+
+/// When nodes that share a server have not heard of each other for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Apart {
+    pub after: Duration,
+    /// Line items with caps do not bid for people with an id then; otherwise they go on by what this node counts.
+    pub stops: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -37,6 +37,8 @@ pub enum Reason {
     /// The user has not clicked on so many impressions.
     BackOff,
     FrequencyCap,
+    /// Other nodes have not been heard of for so long that caps cannot be kept.
+    CapsApart,
     BudgetSpent,
     PrivateAuction,
     Deal,
@@ -80,7 +82,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 53] = [
+    pub const ALL: [Reason; 54] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -101,6 +103,7 @@ impl Reason {
         Reason::Bought,
         Reason::BackOff,
         Reason::FrequencyCap,
+        Reason::CapsApart,
         Reason::BudgetSpent,
         Reason::PrivateAuction,
         Reason::Deal,
@@ -159,6 +162,7 @@ impl Reason {
             Reason::Bought => "bought",
             Reason::BackOff => "back_off",
             Reason::FrequencyCap => "frequency_cap",
+            Reason::CapsApart => "caps_apart",
             Reason::BudgetSpent => "budget_spent",
             Reason::PrivateAuction => "private_auction",
             Reason::Deal => "deal",

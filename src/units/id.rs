@@ -52,6 +52,31 @@ impl fmt::Display for BidId {
     }
 }
 
+/// Where an entry stands in a row that nodes share: the id of an entry of a Redis stream. The default stands before all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryId {
+    /// By the server's clock, since 1970.
+    pub ms: u64,
+    pub sequence: u64,
+}
+
+impl EntryId {
+    /// `1772000000000-0`.
+    pub fn parse(text: &str) -> Option<EntryId> {
+        let (ms, sequence) = text.split_once('-')?;
+        Some(EntryId {
+            ms: ms.parse().ok()?,
+            sequence: sequence.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.sequence)
+    }
+}
+
 /// The secret under which user ids are hashed. Without it a key cannot be linked back to an id by trial.
 #[derive(Clone)]
 pub struct UserKeySecret(pub [u8; 16]);
@@ -128,6 +153,20 @@ mod tests {
         assert_ne!(
             UserKey::of(&a, "buyeruid", "AB"),
             UserKey::of(&a, "buyeruid", "ab")
+        );
+    }
+
+    #[test]
+    fn the_place_of_an_entry_is_read_and_written() {
+        let id = EntryId {
+            ms: 1_772_000_000_000,
+            sequence: 7,
+        };
+        assert_eq!(EntryId::parse(&id.to_string()), Some(id));
+        assert!(
+            ["", "7", "7-", "-7", "a-7", "7-7-7"]
+                .iter()
+                .all(|bad| EntryId::parse(bad).is_none())
         );
     }
 

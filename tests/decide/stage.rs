@@ -172,8 +172,8 @@ impl Stage {
                 advertiser: self.snapshot.campaigns.advertisers()[item.advertiser].id,
                 answered: false,
             };
-            let objects = shown.objects();
-            self.live.caps.count(user, objects.as_slice(), bid.id, bid_at);
+            self.live.caps.clear(user, item.counted_as, bid.id);
+            self.note(bid_at, UserFact::Shown(shown));
         }
     }
 }

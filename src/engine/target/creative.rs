@@ -41,11 +41,15 @@ impl<'r> Gate<'_, 'r> {
         let uneven = count > 1 && self.floors().depend_on_the_ad(imp);
         let reach = uneven.then(|| self.reach(imp, item, ready)).flatten();
         let mut best: Option<(Shortfall, u16, Fit)> = None;
-        let (mut why, mut capped, mut barred) = (Reason::Format, false, false);
+        let (mut why, mut capped, mut barred) = (Reason::Format, None, false);
         for turn in 0..count {
             let position = (start + turn) % count;
             match self.check_for(imp, item, position, ways) {
-                Ok(fit) if self.check_creative_caps(ready, position).is_ok() => {
+                Ok(fit) => {
+                    if let Err(reason) = self.check_creative_caps(ready, position) {
+                        capped = Some(reason);
+                        continue;
+                    }
                     let shortfall = if uneven {
                         self.shortfall(imp, item, item.creatives[position], &fit, ways, reach)
                     } else {
@@ -58,7 +62,6 @@ impl<'r> Gate<'_, 'r> {
                         best = Some((shortfall, position as u16, fit));
                     }
                 }
-                Ok(_) => capped = true,
                 Err(Reason::Deal) => barred = true,
                 Err(reason) if reason as usize > why as usize => why = reason,
                 Err(_) => {}
@@ -69,9 +72,9 @@ impl<'r> Gate<'_, 'r> {
         }
         // Caps are asked last, deals before them: a creative that only they keep back has come furthest.
         Err(match (capped, barred) {
-            (true, _) => Reason::FrequencyCap,
-            (false, true) => Reason::Deal,
-            (false, false) => why,
+            (Some(reason), _) => reason,
+            (None, true) => Reason::Deal,
+            (None, false) => why,
         })
     }
 

@@ -30,7 +30,7 @@ mod shared;
 pub(super) use demand::Demand;
 pub use leases::{LeaseCounts, Leases};
 pub use local::LocalAuthority;
-pub use shared::{Inbox, Node, SharedAuthority, SharedSettings};
+pub use shared::{Board, Entry, Inbox, Node, Row, SharedAuthority, SharedSettings};
 
 use super::account::Scope;
 use super::calendar::Span;
@@ -123,6 +123,18 @@ impl AuthoritySettings {
         match self {
             AuthoritySettings::Local { .. } => Ok(()),
             AuthoritySettings::Shared { server, .. } => shared::reach(server, now),
+        }
+    }
+
+    /// Where all nodes are told something; `None` where there is only one.
+    pub fn board(&self) -> Option<Result<Board, LeaseError>> {
+        match self {
+            AuthoritySettings::Local { .. } => None,
+            AuthoritySettings::Shared {
+                server,
+                node,
+                identity,
+            } => Some(shared::identity(identity).map(|author| Board::new(server, *node, author))),
         }
     }
 

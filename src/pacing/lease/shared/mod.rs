@@ -9,6 +9,7 @@
 //! outbid:held:N              the limits on which N has something on record
 //! outbid:wanted              limit → N:ms, a node that got less than it wanted
 //! outbid:inbox:N             bookings that other nodes took for N
+//! outbid:facts, :optouts     streams of what all nodes tell all others: identity → bytes; `:posted` behind the name: how far each is
 //! ```
 //!
 //! - For each limit, the sum over all nodes of bound + beside is at most the limit, but for what is booked late. Amounts are micros
@@ -18,10 +19,12 @@
 //!   nodes have, nothing is granted. A node that will not come back must be declared dead for that: what it has on record
 //!   stays charged in full.
 
+mod board;
 mod inbox;
 mod link;
 mod resp;
 
+pub use board::{Board, Entry, Row};
 pub use inbox::{Inbox, Node};
 pub use link::SharedSettings;
 
