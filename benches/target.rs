@@ -240,6 +240,8 @@ fn line_item(number: usize, dice: &mut Dice) -> LineItem {
         targeting: targeting(dice),
         bid: BidStrategy::Cpm(Cpm(500_000 + dice.below(5_000_000) as i64)),
         ltv: LifetimeValue::default(),
+        kpi: None,
+        relevance: Relevance::default(),
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),

@@ -14,7 +14,7 @@ use outbid::events::token::{Format, ImpRef, Token};
 use outbid::journal::Medium;
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
-use outbid::pacing::{Account, AccountKind, Budgets, PeriodView};
+use outbid::pacing::{Account, AccountKind, Budgets, Kpi, KpiView, PeriodView, Target};
 use outbid::store::exchange::BillingEvent;
 use outbid::store::rates::Rate;
 use outbid::units::{AccountId, BidId, Cpm, Currency, Limits, Nanos, ObjectId, Timestamp, UserKey};
@@ -700,6 +700,7 @@ fn conversion(order: Option<&str>, reversal: bool) -> Inbound {
         order: order.map(str::to_owned),
         reversal,
         signed: reversal,
+        worth: Some(Nanos(5)),
     };
     Inbound::of_conversion(conversion, token(1), Timestamp(T0.0 + 1_000))
 }
@@ -956,6 +957,77 @@ fn a_restart_keeps_spend_holds_caps_and_what_was_booked() {
         book(&keeper.desk(), bill_of(2)).unwrap().settled.unwrap().on_time,
         Nanos(900)
     );
+}
+
+/// Orders are to bring back ten times their cost; one is expected to bring 5 nanos.
+fn with_a_target() -> World {
+    let world = World::new();
+    let target = Target::Roas {
+        event: ObjectId::of("purchase"),
+        ratio: 10.0,
+        order_value: Nanos(5),
+    };
+    let (least, most) = (0.1, 10.0);
+    world
+        .line_item
+        .set_kpi(Some(Kpi { target, least, most }), &world.campaign);
+    world
+}
+
+/// What is counted after a minute.
+fn steered(world: &World) -> KpiView {
+    (0..60).for_each(|second| {
+        world.budgets.tick(Timestamp(T0.0 + second * 1_000));
+    });
+    world.line_item.kpi_view().expect("a target")
+}
+
+fn check_steered(world: &World, orders: f64, cost: i64) {
+    let view = steered(world);
+    assert!((view.events - 5.0 * orders).abs() < 0.02, "{view:?}");
+    assert!((view.cost.0 - cost).abs() <= 2, "{view:?}");
+}
+
+#[test]
+fn what_an_order_may_cost_is_steered_by_each_order_once_also_across_a_crash_and_a_stop() {
+    let (dir, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = with_a_target();
+    let keeper = open(&settings(dir.path()), &world);
+    let desk = keeper.desk();
+    let order = |name| conversion(Some(name), false);
+    world.budgets.tick(Timestamp(T0.0 - 1_000));
+    world.bid(&token(1));
+    for event in [
+        bill(1),
+        order("o1"),
+        order("o1"),
+        order("o2"),
+        conversion(Some("o1"), true),
+        order("o3"),
+        order("o4"),
+        order("o5"),
+        order("o6"),
+        at(2, token(1), What::Click, PriceField::Absent),
+    ] {
+        book(&desk, event).unwrap();
+    }
+    check_steered(&world, 5.0, 900);
+    copy(dir.path(), crashed.path());
+    book(&desk, order("o7")).unwrap();
+    keeper.stop().unwrap();
+
+    let again = with_a_target();
+    let keeper = open(&settings(crashed.path()), &again);
+    check_steered(&again, 5.0, 900);
+    drop(keeper);
+
+    let again = with_a_target();
+    let keeper = open(&settings(dir.path()), &again);
+    check_steered(&again, 6.0, 900);
+    book(&keeper.desk(), order("o8")).unwrap();
+    again.budgets.tick(Timestamp(T0.0 + 61_000));
+    let view = again.line_item.kpi_view().unwrap();
+    assert!((view.events - 35.0).abs() < 0.02, "{view:?}");
 }
 
 #[test]
@@ -1239,6 +1311,7 @@ fn what_a_source_cost_and_brought_is_counted_once_and_survives_a_restart() {
             order: Some("order-1".into()),
             reversal,
             signed: true,
+            worth: None,
         })
     };
     let price = PriceField::Value(Cpm(900));

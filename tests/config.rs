@@ -444,6 +444,76 @@ fn goals_are_read_with_all_that_they_need() {
 }
 
 #[test]
+fn targets_and_relevance_are_inherited_and_shown() {
+    let text = campaign(
+        "kpi = { roas = 3, event = \"purchase\", order_value = 60, bounds = [0.6, 1.5] }\nrelevance = { ctr = 0.25 }",
+        "",
+    );
+    let loaded = load(&[("campaigns/spring.toml", &text)]).unwrap();
+    let shown = config::effective(&loaded).to_json();
+    let item = &shown["campaign"]["spring"]["line_item"]["spring-1"];
+    assert_eq!(
+        item["kpi"].to_string(),
+        r#"{"bounds":[0.6,1.5],"event":"purchase","order_value":"60.00","roas":3.0}"#
+    );
+    assert_eq!(item["relevance"].to_string(), r#"{"ctr":0.25,"cvr":0.0}"#);
+    let with_order_value = with_bid(
+        "{ roas = 3, event = \"purchase\", order_value = 50 }",
+        "kpi = { roas = 2, event = \"purchase\" }",
+    );
+    let loaded = load(&[("campaigns/spring.toml", &with_order_value)]).unwrap();
+    let shown = config::effective(&loaded).to_json();
+    let item = &shown["campaign"]["spring"]["line_item"]["spring-1"];
+    assert_eq!(item["kpi"]["order_value"], "50.00", "of the bid");
+    assert_eq!(item["kpi"]["bounds"].to_string(), "[0.5,2.0]");
+}
+
+#[test]
+fn targets_that_make_no_sense_are_refused() {
+    for (keys, expected) in [
+        (
+            "kpi = { cpc = 1, cpa = 2, event = \"purchase\" }",
+            "9:7: line_item[0].kpi: a `kpi` has exactly one target; write one of `cpc`, `cpa` and `roas`",
+        ),
+        (
+            "kpi = { cpc = 1, event = \"purchase\" }",
+            "9:26: line_item[0].kpi.event: `event` belongs to `cpa` and `roas`; remove it",
+        ),
+        (
+            "kpi = { cpa = 1 }",
+            "9:7: line_item[0].kpi: `event` is missing; write for example `event = \"purchase\"`",
+        ),
+        (
+            "kpi = { roas = 3, event = \"purchase\" }",
+            "9:7: line_item[0].kpi: `order_value` is missing; write for example `order_value = 60.00`",
+        ),
+        (
+            "kpi = { cpc = 1, bounds = [1.2, 2.0] }",
+            "9:27: line_item[0].kpi.bounds: these bounds leave no room around 1; \
+             write the lower factor, then the upper one, such as `[0.5, 2.0]`",
+        ),
+        (
+            "kpi = { cpc = 1, bounds = [0.5] }",
+            "9:27: line_item[0].kpi.bounds: bounds are two factors; write for example `[0.5, 2.0]`",
+        ),
+        (
+            "relevance = { ctr = 5 }",
+            "9:21: line_item[0].relevance.ctr: 5 is out of range; write a number within 0..=1",
+        ),
+    ] {
+        check_line_item(keys, &[&format!("campaigns/spring.toml:{expected}")]);
+    }
+    check(
+        "campaigns/spring.toml",
+        &with_bid("{ max_clicks = 1 }", "kpi = { cpc = 1 }"),
+        &[
+            "campaigns/spring.toml:9:7: line_item[0].kpi: `max_clicks` buys clicks as cheaply as its budget allows: \
+           there is nothing to steer; remove `kpi`, or bid `{ cpc = … }`",
+        ],
+    );
+}
+
+#[test]
 fn goals_that_make_no_sense_are_refused() {
     for (bid, keys, expected) in [
         (

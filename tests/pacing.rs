@@ -1,5 +1,8 @@
 //! Pacing through the face of the budgets: a market on a fake clock, days played in seconds.
 
+#[path = "pacing/kpi.rs"]
+mod kpi;
+
 use jiff::tz::TimeZone;
 use outbid::pacing::{Account, AccountKind, Booking, Budgets, PacePlan};
 use outbid::units::{AccountId, BidId, Limits, Nanos, Spread, Timestamp};

@@ -45,6 +45,7 @@ fn table(report: &Value) -> String {
                 item,
                 currency,
             )));
+            lines.extend(kpi(&item["kpi"]));
             let reasons = list(&item["no_bid_reasons"]).iter();
             let reasons: Vec<_> = reasons
                 .map(|r| format!("{} {}", text(&r["reason"]), r["count"]))
@@ -76,6 +77,23 @@ fn table(report: &Value) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// `None` where nothing is steered.
+fn kpi(kpi: &Value) -> Option<String> {
+    let factor = kpi["factor"].as_f64()?;
+    let event = kpi["event"]
+        .as_str()
+        .map_or(String::new(), |event| format!(" of {event}"));
+    let achieved = kpi["achieved"]
+        .as_str()
+        .map_or("nothing known yet".to_owned(), |achieved| {
+            format!("{achieved} of late")
+        });
+    let (metric, target) = (text(&kpi["metric"]), text(&kpi["target"]));
+    Some(format!(
+        "      {metric}{event}: {target} wanted, {achieved}; values × {factor:.2}"
+    ))
 }
 
 fn hold(hold: &Value) -> String {

@@ -5,8 +5,10 @@ use super::document::{Node, Table};
 use super::layers::Layers;
 use super::money::Purse;
 use super::quantity;
-use crate::store::campaigns::definition::{BidStrategy, Discount, LifetimeValue, ProfileAmount, Weights};
-use crate::units::Cpm;
+use crate::store::campaigns::definition::{
+    BidStrategy, Discount, LifetimeValue, ProfileAmount, Relevance, Weights,
+};
+use crate::units::{Cpm, Probability};
 use std::time::Duration;
 
 #[rustfmt::skip]
@@ -14,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "cpm", "cpc", "max_clicks", "cpa", "roas", "event", "order_value", "preset", "weights", "discount",
 ];
 pub(super) const WEIGHT_KEYS: &[&str] = &["cac", "ltv"];
+pub(super) const RELEVANCE_KEYS: &[&str] = &["ctr", "cvr"];
 pub(super) const DISCOUNT_KEYS: &[&str] = &["half_life", "delay"];
 
 const GOALS: [&str; 5] = ["cpm", "cpc", "max_clicks", "cpa", "roas"];
@@ -162,6 +165,26 @@ pub(super) fn event(table: &Table<'_>) -> Option<String> {
     table
         .need("event", "event = \"purchase\"")
         .and_then(|n| quantity::id(&n))
+}
+
+/// `{ ctr = 0.0005, cvr = 0.01 }`: predictions below are nobody's interest.
+pub(super) fn relevance(levels: &Layers<'_>) -> Relevance {
+    let Some(table) = levels
+        .get("relevance")
+        .and_then(|node| node.table(RELEVANCE_KEYS))
+    else {
+        return Relevance::default();
+    };
+    let floor = |key: &str| {
+        table
+            .maybe(key, |n| n.number(0.0..=1.0))
+            .and_then(|floor| Probability::new(floor as f32))
+            .unwrap_or_default()
+    };
+    Relevance {
+        click: floor("ctr"),
+        conversion_given_click: floor("cvr"),
+    }
 }
 
 /// `None` where it is there and wrong.

@@ -17,14 +17,14 @@ use std::collections::{HashMap, HashSet};
 #[rustfmt::skip]
 pub(super) const SHARED_KEYS: &[&str] = &[
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing", "slot_in_pod", "ltv", "ltv_from",
+    "pacing", "slot_in_pod", "ltv", "ltv_from", "kpi", "relevance",
     "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 #[rustfmt::skip]
 pub(super) const KEYS: &[&str] = &[
     "id", "name", "advertiser", "status", "budget", "flight", "caps", "line_item",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing", "slot_in_pod", "ltv", "ltv_from", "exploration", "reallocation",
+    "pacing", "slot_in_pod", "ltv", "ltv_from", "kpi", "relevance", "exploration", "reallocation",
     "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 pub(super) const BUDGET_KEYS: &[&str] = &["hourly", "daily", "lifetime"];

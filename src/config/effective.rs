@@ -6,8 +6,8 @@ use super::{Loaded, caps, fatigue, hours};
 use crate::openrtb::WireFormat;
 use crate::openrtb::price_crypto::PriceCodec;
 use crate::store::campaigns::definition::{
-    Ad, BidStrategy, Campaign, Creative, Discount, Flight, Hours, LineItem, Multiplier, PolicyRule,
-    ProfileAmount, Reallocation, Status, Targeting, Terms, WithoutId,
+    Ad, BidStrategy, Campaign, Creative, Discount, Flight, Hours, Kpi, KpiTarget, LineItem, Multiplier,
+    PolicyRule, ProfileAmount, Reallocation, Relevance, Status, Targeting, Terms, WithoutId,
 };
 use crate::store::exchange::{AuctionType, Auth, Exchange, Required};
 use crate::store::supply::Action;
@@ -225,6 +225,11 @@ fn line_item(item: &LineItem) -> Value {
         "bid": bid(&item.bid),
         "ltv": item.ltv.default.map(|value| value.to_string()),
         "ltv_from": item.ltv.from.map(ProfileAmount::name),
+        "kpi": item.kpi.as_ref().map(kpi),
+        "relevance": (item.relevance != Relevance::default()).then(|| json!({
+            "ctr": item.relevance.click.get(),
+            "cvr": item.relevance.conversion_given_click.get(),
+        })),
         "max_bid": item.max_bid.map(|cpm| cpm.to_string()),
         "multiplier": item.multipliers.iter().map(multiplier).collect::<Vec<_>>(),
         "caps": item.caps.iter().map(caps::show).collect::<Vec<_>>(),
@@ -268,6 +273,20 @@ fn bid(bid: &BidStrategy) -> Value {
             "discount": discount.map(later),
         })),
     }
+}
+
+fn kpi(kpi: &Kpi) -> Value {
+    let mut value = match &kpi.target {
+        KpiTarget::Cpc(cost) => json!({ "cpc": cost.to_string() }),
+        KpiTarget::Cpa { event, cost } => json!({ "cpa": cost.to_string(), "event": event }),
+        KpiTarget::Roas {
+            event,
+            ratio_milli,
+            order_value,
+        } => json!({ "roas": milli(*ratio_milli), "event": event, "order_value": order_value.to_string() }),
+    };
+    value["bounds"] = json!(kpi.bounds_milli.map(milli));
+    value
 }
 
 fn later(discount: Discount) -> Value {

@@ -9,7 +9,7 @@ use super::creative::Creatives;
 use super::document::{Node, Table};
 use super::layers::Layers;
 use super::names::{Names, resolve};
-use super::{bid, caps, fatigue, quantity, targeting};
+use super::{bid, caps, fatigue, kpi, quantity, targeting};
 use crate::store::campaigns::definition::{
     CapLevel, Flight, LineItem, Multiplier, PodSlot, Status, Targeting, Terms, WithoutId,
 };
@@ -19,7 +19,7 @@ use crate::units::Limits;
 pub(super) const KEYS: &[&str] = &[
     "id", "status", "budget", "flight", "caps", "region", "items",
     "bid", "max_bid", "multiplier", "creatives", "targeting", "without_id", "deal_goal", "open_beside_deals", "roadblock",
-    "pacing", "slot_in_pod", "ltv", "ltv_from",
+    "pacing", "slot_in_pod", "ltv", "ltv_from", "kpi", "relevance",
     "suppress_buyers", "suppress_buyers_of", "back_off",
 ];
 pub(super) const POD_SLOTS: &[(&str, PodSlot)] = &[
@@ -50,6 +50,7 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
     let pacing = levels.maybe("pacing", quantity::spread).unwrap_or(refs.pacing);
     let is_paced = parent.is_paced() || quantity::is_paced(&budget, pacing, flight);
     let purse = &parent.owner.purse;
+    let bid = bid::read(table, levels, purse, is_paced);
     LineItem {
         id: String::new(),
         part_of: None,
@@ -59,8 +60,10 @@ fn read_one(table: &Table<'_>, levels: &Layers<'_>, parent: &Parent<'_>, refs: &
         flight,
         in_stock: in_stock(table, refs),
         targeting: targeting::read(&levels.table("targeting", targeting::KEYS), refs.exchanges),
-        bid: bid::read(table, levels, purse, is_paced),
+        kpi: kpi::read(levels, &bid, purse),
+        bid,
         ltv: bid::lifetime_value(levels, purse),
+        relevance: bid::relevance(levels),
         max_bid: levels.maybe("max_bid", |n| purse.cpm(n)),
         multipliers: multipliers(levels, refs.exchanges),
         caps: caps::merge(&parent.caps, table.get("caps").as_ref(), &CapLevel::LineItem),

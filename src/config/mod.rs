@@ -34,6 +34,7 @@ mod exchange_auth;
 mod fatigue;
 mod files;
 mod hours;
+mod kpi;
 mod layers;
 mod line_item;
 mod linear;
@@ -346,6 +347,8 @@ mod tests {
             bid::KEYS,
             bid::WEIGHT_KEYS,
             bid::DISCOUNT_KEYS,
+            bid::RELEVANCE_KEYS,
+            kpi::KEYS,
             targeting::KEYS,
         ];
         let missing: Vec<&&str> = tables

@@ -39,6 +39,7 @@ pub(super) fn price(
             continue;
         }
         let priced = match valued {
+            Ok(_) if !candidate.guaranteed && is_irrelevant(item, candidate) => Err(Reason::Irrelevant),
             Ok(value) => {
                 candidate.value = candidate.standing.weigh(value, item.definition.max_bid);
                 let pace = Pace::of(
@@ -62,6 +63,13 @@ pub(super) fn price(
     explore::propensities(snapshot, &mut scratch.candidates, turn.seed);
 }
 
+/// Whether the model predicts less than the line item asks for. Without a score there is no value either.
+fn is_irrelevant(item: &LineItem, candidate: &Candidate) -> bool {
+    candidate
+        .score
+        .is_some_and(|score| !item.definition.relevance.admits(score))
+}
+
 /// What an impression is worth here, unless the house's policy forbids the ad or the model could not score it.
 fn value(
     snapshot: &Snapshot,
@@ -81,23 +89,33 @@ fn value(
         return Err(Reason::Policy);
     }
     let score = candidate.score.ok_or(Reason::Model)?;
+    let multiplier_milli = multiplier_milli(item, opportunity, profile, now);
+    let kpi_micros = snapshot.ready[candidate.line_item as usize]
+        .account
+        .kpi_factor_micros();
     Ok(worth(
         item,
         score,
         profile,
-        multiplier_milli(item, opportunity, profile, now),
+        factor_micros(multiplier_milli, kpi_micros),
     ))
 }
 
-/// What one impression is worth to the line item, as a CPM: a CPM of X micros is X nanos for each impression.
-fn worth(item: &LineItem, score: Score, profile: Option<&Profile>, multiplier_milli: u32) -> Cpm {
-    let definition = &item.definition;
-    let one = definition.bid.worth(score, definition.ltv.of(profile));
-    multiplied(item, one, multiplier_milli)
+/// The product of all that values are multiplied by, in millionths, within 0.1 and 10.
+fn factor_micros(multiplier_milli: u32, kpi_micros: u32) -> u32 {
+    let product = u64::from(multiplier_milli) * u64::from(kpi_micros) / 1000;
+    product.clamp(100_000, 10_000_000) as u32
 }
 
-fn multiplied(item: &LineItem, one: Nanos, multiplier_milli: u32) -> Cpm {
-    let multiplied = i128::from(one.0) * i128::from(multiplier_milli) / 1000;
+/// What one impression is worth to the line item, as a CPM: a CPM of X micros is X nanos for each impression.
+fn worth(item: &LineItem, score: Score, profile: Option<&Profile>, factor_micros: u32) -> Cpm {
+    let definition = &item.definition;
+    let one = definition.bid.worth(score, definition.ltv.of(profile));
+    multiplied(item, one, factor_micros)
+}
+
+fn multiplied(item: &LineItem, one: Nanos, factor_micros: u32) -> Cpm {
+    let multiplied = i128::from(one.0) * i128::from(factor_micros) / 1_000_000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));
     item.definition.max_bid.map_or(value, |most| value.min(most))
 }
@@ -150,8 +168,9 @@ impl Reach {
         let BidStrategy::Cpm(cpm) = &item.definition.bid else {
             return None;
         };
-        let multiplier = multiplier_milli(item, opportunity, profile, now);
-        let value = multiplied(item, cpm.per_impression(), multiplier);
+        let multiplier_milli = multiplier_milli(item, opportunity, profile, now);
+        let factor_micros = factor_micros(multiplier_milli, ready.account.kpi_factor_micros());
+        let value = multiplied(item, cpm.per_impression(), factor_micros);
         let paced = paced(value, ready.multiplier().min(1.0));
         Some(Reach { value, paced })
     }

@@ -6,8 +6,8 @@ use super::{ExchangeTerms, LineItemStats, Live, People};
 use crate::allocation::Exploration;
 use crate::caps::{CapLevel, CapObject};
 use crate::creative::{self, Template};
-use crate::pacing::{Account, AccountKind, PacePlan};
-use crate::store::campaigns::definition::{self, Ad, Definitions};
+use crate::pacing::{Account, AccountKind, Kpi, PacePlan, Target};
+use crate::store::campaigns::definition::{self, Ad, Definitions, KpiTarget};
 use crate::store::campaigns::{Campaign, Campaigns, LineItem};
 use crate::store::exchange::Exchange;
 use crate::store::models::{CandidateInput, CandidateRow, Model};
@@ -247,6 +247,7 @@ fn ready_all(
             .account(item.account, name, AccountKind::LineItem, zone, now);
         account.set_limits(item.definition.budget, now);
         account.set_plan(pace_of(item));
+        account.set_kpi(item.definition.kpi.as_ref().map(kpi_of), &accounts[item.campaign]);
         ready_one(
             campaigns,
             item,
@@ -273,6 +274,27 @@ fn pace_of(item: &LineItem) -> PacePlan {
             .map(|name| ObjectId::of(name))
             .collect(),
     }
+}
+
+fn kpi_of(kpi: &definition::Kpi) -> Kpi {
+    let [least, most] = kpi.bounds_milli.map(|factor| f64::from(factor) / 1000.0);
+    let target = match &kpi.target {
+        KpiTarget::Cpc(cost) => Target::Cpc(*cost),
+        KpiTarget::Cpa { event, cost } => Target::Cpa {
+            event: ObjectId::of(event),
+            cost: *cost,
+        },
+        KpiTarget::Roas {
+            event,
+            ratio_milli,
+            order_value,
+        } => Target::Roas {
+            event: ObjectId::of(event),
+            ratio: f64::from(*ratio_milli) / 1000.0,
+            order_value: *order_value,
+        },
+    };
+    Kpi { target, least, most }
 }
 
 /// Wherever and whenever one of its line items may buy.

@@ -233,6 +233,7 @@ fn write_what(what: &What) -> proto::What {
             order_id: conversion.order.clone().unwrap_or_default(),
             reversal: conversion.reversal,
             signed: conversion.signed,
+            worth_nanos: conversion.worth.map(|worth| worth.0),
         }),
     }
 }
@@ -252,6 +253,7 @@ fn read_what(what: Option<proto::What>) -> Result<What, BadRecord> {
             },
             name: conversion.name,
             value: Nanos(conversion.value),
+            worth: conversion.worth_nanos.map(Nanos),
             order: Some(conversion.order_id).filter(|order| !order.is_empty()),
             reversal: conversion.reversal,
             signed: conversion.signed,

@@ -37,7 +37,7 @@ use crate::openrtb::loss;
 use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
-use crate::pacing::{self, Booking, Budgets, Settled};
+use crate::pacing::{self, Booking, Budgets, Happened, Settled};
 use crate::units::{AccountId, EntryId, Nanos, ObjectId, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -211,6 +211,7 @@ impl Books {
         let token = &record.token;
         self.hear(record);
         self.count_source(record);
+        self.tell_kpi(record);
         if let Some(noted) = self.fact(record) {
             self.caps.learn(&noted);
         }
@@ -510,6 +511,29 @@ impl Books {
         }
     }
 
+    /// What the control of costs counts.
+    fn tell_kpi(&self, record: &Record) {
+        if !record.verdict.counts() {
+            return;
+        }
+        let what = match &record.what {
+            What::Click => Happened::Click,
+            What::Conversion(conversion) => {
+                let event = ObjectId::of(&conversion.name);
+                let value = worth(conversion, &record.token);
+                if conversion.reversal {
+                    Happened::Reversal { event, value }
+                } else {
+                    Happened::Conversion { event, value }
+                }
+            }
+            _ => return,
+        };
+        let token = &record.token;
+        let delay_ms = record.at.since(token.bid_time);
+        self.budgets.happened(token.line_item_account, what, delay_ms);
+    }
+
     /// What a settled record says of its user, where the caps ask for it: an impression that counts; a click, as whoever clicks
     /// has not had enough of the ad; a purchase, as whoever bought has, until they bring it back.
     pub fn fact(&self, record: &Record) -> Option<Noted> {
@@ -552,14 +576,15 @@ fn should_be_held(inbound: &Inbound, marks: Marks) -> bool {
     inbound.at <= end && !marks.has_any(Marks(Marks::LOST.0 | Marks::BOOKED.0))
 }
 
-/// What a conversion is worth in the accounting currency: known where it is told in the currency of its bid, else 0.
+/// What a conversion is worth in the accounting currency. Records of before say it only where it is told in the currency of its bid.
 fn worth(conversion: &Conversion, token: &Token) -> Nanos {
     const BILLIONTHS: u64 = 1_000_000_000;
     let known = conversion
         .currency
         .is_some_and(|currency| currency == token.currency);
-    match u64::try_from(token.rate.0) {
-        Ok(rate) if known => conversion.value.scaled_up(rate, BILLIONTHS),
+    match (conversion.worth, u64::try_from(token.rate.0)) {
+        (Some(worth), _) => worth,
+        (None, Ok(rate)) if known => conversion.value.scaled_up(rate, BILLIONTHS),
         _ => Nanos::ZERO,
     }
 }

@@ -59,6 +59,8 @@ pub struct Conversion {
     /// In units of `currency`, not of the accounting currency; 0 where none was sent.
     pub value: Nanos,
     pub currency: Option<Currency>,
+    /// The value in the accounting currency, at the rate of when it came; `None` where there was no rate.
+    pub worth: Option<Nanos>,
     /// Counted once per advertiser and name; without one, once per bid and name.
     pub order: Option<String>,
     /// Takes the earlier conversion of the same order back.

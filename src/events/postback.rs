@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `t` the token of the click (or impression), `n` the name, `v` the value in units of `c`, `o` the order id,
-//! `r=1` a reversal (postback only). `sig` is the HMAC-SHA256 (RFC 2104) under the postback key, in hexadecimal, of the
+//! `r=1` a reversal (postback only), whose `v` is the value that goes. `sig` is the HMAC-SHA256 (RFC 2104) under the postback key, in hexadecimal, of the
 //! canonical query: every other parameter decoded, sorted by name, encoded again with all but `A-Z a-z 0-9 - . _ ~`
 //! as `%XX` in upper case, and joined as `name=value` with `&`.
 
@@ -118,6 +118,7 @@ fn parse(parameters: &Parameters, signed: bool) -> Result<ConversionQuery, Conve
     let conversion = Conversion {
         name,
         value,
+        worth: None,
         currency,
         order,
         reversal,

@@ -410,4 +410,7 @@ pub struct Conversion {
     /// Came as a signed postback of a partner's server, not from a page.
     #[prost(bool, tag = "6")]
     pub signed: bool,
+    /// The value in the accounting currency.
+    #[prost(int64, optional, tag = "7")]
+    pub worth_nanos: Option<i64>,
 }

@@ -3,6 +3,7 @@
 
 use super::calendar::{Span, Unit};
 use super::kernel::{Column, Counter, Reading, UNLIMITED};
+use super::kpi::{Kpi, KpiControl, KpiView};
 use super::lease::Demand;
 use super::pace::{Pace, PacePlan, PaceView, Sight, Traffic};
 use crate::units::{AccountId, Limits, Nanos, Timestamp};
@@ -37,6 +38,7 @@ pub struct Account {
     pub(super) lifetime: Arc<Period>,
     control: Mutex<Control>,
     pub(super) pace: Pace,
+    pub(super) kpi: KpiControl,
 }
 
 /// What the control thread knows and workers do not need.
@@ -146,6 +148,7 @@ impl Account {
             lifetime,
             control: Mutex::new(control),
             pace: Pace::default(),
+            kpi: KpiControl::default(),
         }
     }
 
@@ -180,11 +183,33 @@ impl Account {
         self.pace.multiplier()
     }
 
+    /// What an event of a line item may cost, from the next step on; `campaign` is the account above it. Until then nothing is steered.
+    pub fn set_kpi(&self, kpi: Option<Kpi>, campaign: &Arc<Account>) {
+        let campaign = kpi.map(|_| campaign.clone());
+        self.kpi.set(kpi, campaign, self.billed());
+    }
+
+    /// What values are multiplied by so that events cost what they may: millionths, within 0.1..=10 times.
+    pub fn kpi_factor_micros(&self) -> u32 {
+        self.kpi.factor_micros()
+    }
+
+    /// `None` where nothing is steered.
+    pub fn kpi_view(&self) -> Option<KpiView> {
+        self.kpi.view()
+    }
+
+    /// Nanos, over its lifetime.
+    pub(super) fn billed(&self) -> i64 {
+        let reading = self.lifetime.counter.read();
+        reading.spent + reading.late
+    }
+
     pub fn pace_view(&self, now: Timestamp) -> PaceView {
         self.pace.view(&self.view(now), now)
     }
 
-    /// Moves the multiplier on. For one control thread.
+    /// Moves the multiplier and the factor on. For one control thread.
     pub(super) fn steer(&self, traffic: &Traffic, now: Timestamp) {
         let view = self.view(now);
         let (limits, zone) = {
@@ -199,6 +224,7 @@ impl Account {
             traffic,
         };
         self.pace.step(&sight);
+        self.kpi.step(self.billed(), self.multiplier(), now);
     }
 
     /// A cheap look before work is put into a bid: false where a reservation of `amount` would be refused now.

@@ -4,6 +4,7 @@
 use super::account::{Account, AccountKind, AccountView, Control, Period, Scope};
 use super::hold_times::HoldTimes;
 use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken};
+use super::kpi::Happened;
 use super::lease::Leasing;
 use super::pace::{STEP_MS, Traffic};
 use crate::units::{AccountId, BidId, Nanos, Timestamp};
@@ -187,6 +188,13 @@ impl Budgets {
             self.each_of(&hold.accounts, |account| {
                 account.pace.totals.won(hold.amount.0, delay_ms)
             });
+        }
+    }
+
+    /// A click or a conversion of a bid of the line item `account`, `delay_ms` after the bid, that is booked for the first time.
+    pub fn happened(&self, account: AccountId, what: Happened, delay_ms: i64) {
+        if let Some(account) = self.find(account) {
+            account.kpi.happened(what, delay_ms);
         }
     }
 

@@ -3,21 +3,24 @@
 //!
 //! ```text
 //! magic u64 | version u32 | accounts u32 × (id u64, kind u8, name, zone, limits 3 × i64 (−1 = none, then u8 known),
-//!                                           lifetime columns, hours 3 × period, days 3 × period, pace)
+//!                                           lifetime columns, hours 3 × period, days 3 × period, pace, kpi)
 //!           | holds u32 × (bid u128, account ids 4 × u64 (0 = none), amount i64, at i64, until i64)
 //!           | traffic: see `pace/traffic.rs`
 //! pace      paced u8 | log price, share won, share charged, delay of wins, delay of bills: f64 each
+//! kpi       has u8, then where it is 1: event u64 | by value u8 | cost, waiting, factor, weighted, events, looked, came, mean delay: f64 each
+//!           | not seen yet: count, value, came, delay, cost: i64 each
 //! columns   spent i64 | late i64 | carried i64 | debt i64
 //! period    from i64 | until i64 | limit i64 | carried out i64 | columns
 //! ```
 //!
-//! Version 1 has neither pace nor traffic.
+//! Version 1 has neither pace nor traffic, version 2 no kpi.
 
 use super::account::{Account, AccountKind, Period, Row};
 use super::budgets::{ACCOUNTS_PER_BID_MAX, Budgets};
 use super::calendar::Span;
 use super::holds::{Hold, NO_ACCOUNT};
 use super::kernel::{Column, Saved};
+use super::kpi::{Counts, Key, SavedKpi, Sums};
 use super::pace::{SavedPace, Shares};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::units::{AccountId, BidId, Limits, Nanos, Timestamp};
@@ -26,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDBU");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// id 8 + kind 1 + two empty texts 8 + limits 25 + lifetime 32 + six periods of 64.
 const ACCOUNT_BYTES_MIN: usize = 8 + 1 + 8 + 25 + 32 + 6 * 64;
 const HOLD_BYTES: usize = 16 + 8 * ACCOUNTS_PER_BID_MAX + 24;
@@ -150,6 +153,8 @@ impl Budgets {
         if version > 1 {
             account.pace.restore(&read_pace(fields)?);
         }
+        let saved = if version > 2 { read_kpi(fields)? } else { None };
+        account.kpi.restore(saved, account.billed());
         Ok(())
     }
 
@@ -200,6 +205,78 @@ fn write_account(out: &mut FieldWriter, account: &Account) {
         write_period(out, period);
     }
     write_pace(out, &account.pace.save());
+    write_kpi(out, account.kpi.save(account.billed()));
+}
+
+fn write_kpi(out: &mut FieldWriter, saved: Option<SavedKpi>) {
+    out.u8(saved.is_some().into());
+    let Some(SavedKpi {
+        key,
+        sums,
+        unseen,
+        unseen_cost,
+    }) = saved
+    else {
+        return;
+    };
+    out.u64(key.event);
+    out.u8(key.by_value.into());
+    for number in [
+        sums.cost,
+        sums.waiting,
+        sums.factor,
+        sums.weighted,
+        sums.events,
+        sums.looked_s,
+        sums.came,
+        sums.mean_delay_s,
+    ] {
+        out.f64(number);
+    }
+    for number in [
+        unseen.count,
+        unseen.value,
+        unseen.came,
+        unseen.delay_ms,
+        unseen_cost,
+    ] {
+        out.i64(number);
+    }
+}
+
+fn read_kpi(fields: &mut FieldReader<'_>) -> Result<Option<SavedKpi>, BadFields> {
+    if fields.u8()? == 0 {
+        return Ok(None);
+    }
+    let key = Key {
+        event: fields.u64()?,
+        by_value: fields.u8()? != 0,
+    };
+    let mut number = || match fields.f64()? {
+        number if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(fields.bad("is no sum of costs or events")),
+    };
+    let sums = Sums {
+        cost: number()?,
+        waiting: number()?,
+        factor: number()?,
+        weighted: number()?,
+        events: number()?,
+        looked_s: number()?,
+        came: number()?,
+        mean_delay_s: number()?,
+    };
+    Ok(Some(SavedKpi {
+        key,
+        sums,
+        unseen: Counts {
+            count: fields.i64()?,
+            value: fields.i64()?,
+            came: fields.i64()?,
+            delay_ms: fields.i64()?,
+        },
+        unseen_cost: fields.i64()?,
+    }))
 }
 
 fn write_pace(out: &mut FieldWriter, saved: &SavedPace) {

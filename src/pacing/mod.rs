@@ -29,6 +29,7 @@ mod checkpoint;
 mod hold_times;
 mod holds;
 pub mod kernel;
+mod kpi;
 pub mod lease;
 mod pace;
 mod settle;
@@ -43,6 +44,7 @@ pub use budgets::{ACCOUNTS_PER_BID_MAX, Budgets, Expired, NotHeld, Refused, Rese
 pub use calendar::Span;
 pub use checkpoint::{RestoreError, Restored};
 pub use hold_times::{ExchangeHolds, HoldTime, HoldTimes};
+pub use kpi::{Happened, Kpi, KpiView, Target};
 pub use lease::Leases;
 pub use pace::{DayPlan, ExchangeTraffic, PacePlan, PaceView, SLOT_MS, Traffic};
 pub use settle::{Booking, Settled};

@@ -6,6 +6,7 @@ use crate::engine::{LineItemStats, Snapshot};
 use crate::events::booking::Flags;
 use crate::openrtb::loss;
 use crate::pacing::{Account, PeriodView};
+use crate::store::campaigns::definition::{self, KpiTarget};
 use crate::units::{Nanos, Spread, Timestamp};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -119,8 +120,43 @@ fn line_item(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {
         "money": account_money(&ready.account, snapshot.day_gone(item.advertiser, now), now),
     });
     let object = value.as_object_mut().expect("an object was just made");
+    object.insert(
+        "kpi".to_owned(),
+        item.definition
+            .kpi
+            .as_ref()
+            .and_then(|of| kpi(of, &ready.account))
+            .into(),
+    );
     object.extend(activity(&ready.stats));
     value
+}
+
+/// What an event may cost and does, over the last days; `factor` is what values are multiplied by for it.
+fn kpi(of: &definition::Kpi, account: &Account) -> Option<Value> {
+    let view = account.kpi_view()?;
+    let units = |nanos: f64| Nanos(nanos as i64).to_string();
+    let (metric, event, target, achieved) = match &of.target {
+        KpiTarget::Cpc(cost) => ("cpc", None, cost.to_string(), view.achieved().map(units)),
+        KpiTarget::Cpa { event, cost } => ("cpa", Some(event), cost.to_string(), view.achieved().map(units)),
+        KpiTarget::Roas {
+            event, ratio_milli, ..
+        } => {
+            let ratio = |ratio: f64| format!("{ratio:.3}");
+            let target = ratio(f64::from(*ratio_milli) / 1000.0);
+            ("roas", Some(event), target, view.achieved().map(ratio))
+        }
+    };
+    Some(json!({
+        "metric": metric,
+        "event": event,
+        "target": target,
+        "achieved": achieved,
+        "factor": view.factor,
+        "bounds": of.bounds_milli.map(|factor| f64::from(factor) / 1000.0),
+        "cost": view.cost.to_string(),
+        "delay_s": view.delay_s,
+    }))
 }
 
 fn activity(stats: &LineItemStats) -> serde_json::Map<String, Value> {

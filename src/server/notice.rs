@@ -122,11 +122,15 @@ async fn on_conversion(
     let Ok(token) = worker.common.sealer.open(&query.token) else {
         return refuse(worker, StatusCode::UNAUTHORIZED);
     };
-    let receipt = book(
-        worker,
-        Inbound::of_conversion(query.conversion, token, clock::now()),
-    )
-    .await;
+    let (mut conversion, now) = (query.conversion, clock::now());
+    let rates = &worker.common.snapshot.load().rates;
+    conversion.worth = match conversion.currency {
+        Some(currency) => rates
+            .get(currency, now)
+            .map(|rate| rate.amount_to_accounting(conversion.value)),
+        None => Some(conversion.value),
+    };
+    let receipt = book(worker, Inbound::of_conversion(conversion, token, now)).await;
     acknowledge(receipt, || if as_image { pixel() } else { empty(StatusCode::OK) })
 }
 

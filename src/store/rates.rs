@@ -1,6 +1,6 @@
 //! Exchange rates with their date. A currency without a fresh rate is a currency without bids.
 
-use crate::units::{Cpm, Currency, Timestamp};
+use crate::units::{Cpm, Currency, Nanos, Timestamp};
 
 #[derive(Clone, Debug)]
 pub struct Rates {
@@ -24,6 +24,12 @@ impl Rate {
         (1e-6..=1e6)
             .contains(&units)
             .then(|| Rate((units * 1e9).round() as i64))
+    }
+
+    /// Rounded down; what no amount holds becomes the largest.
+    pub fn amount_to_accounting(self, amount: Nanos) -> Nanos {
+        let product = i128::from(amount.0) * i128::from(self.0) / i128::from(Self::ONE.0);
+        Nanos(i64::try_from(product).unwrap_or(i64::MAX))
     }
 
     pub fn to_accounting_up(self, price: Cpm) -> Cpm {

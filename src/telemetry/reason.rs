@@ -71,6 +71,8 @@ pub enum Reason {
     /// Its source rests: it brought too little for what it cost.
     Rests,
     Policy,
+    /// The model predicts that nobody would care.
+    Irrelevant,
     BelowFloor,
     /// Held back, or bid down below the floor, so that its budget lasts.
     Paced,
@@ -82,7 +84,7 @@ pub enum Reason {
 
 impl Reason {
     pub const COUNT: usize = Self::ALL.len();
-    pub const ALL: [Reason; 54] = [
+    pub const ALL: [Reason; 55] = [
         Reason::Shed,
         Reason::TooLate,
         Reason::QpsLimit,
@@ -132,6 +134,7 @@ impl Reason {
         Reason::Model,
         Reason::Rests,
         Reason::Policy,
+        Reason::Irrelevant,
         Reason::BelowFloor,
         Reason::Paced,
         Reason::LostInternally,
@@ -191,6 +194,7 @@ impl Reason {
             Reason::Model => "model",
             Reason::Rests => "rests",
             Reason::Policy => "policy",
+            Reason::Irrelevant => "irrelevant",
             Reason::BelowFloor => "below_floor",
             Reason::Paced => "paced",
             Reason::LostInternally => "lost_internally",

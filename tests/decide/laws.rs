@@ -113,6 +113,15 @@ fn check_bid(request: &Request, stage: &Stage, terms: Terms, bid: &Bid, at: At) 
             deal.and_then(|deal| deal.at)
         ));
     }
+    let relevance = item.definition.relevance;
+    if !deal.is_some_and(|deal| deal.guaranteed)
+        && !candidate.score.is_some_and(|score| relevance.admits(score))
+    {
+        return Err(format!("{:?} is below {relevance:?}", candidate.score));
+    }
+    if item.definition.max_bid.is_some_and(|most| candidate.value > most) {
+        return Err(format!("the value {} is above `max_bid`", candidate.value));
+    }
     let whatever_the_value =
         deal.is_some_and(|deal| deal.guaranteed) || (fixed && item.definition.deliver_deals);
     let paid = terms.rate.to_accounting_down(bid.price);

@@ -15,7 +15,9 @@ use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, 
 use outbid::store::rates::{Rate, Rates};
 use outbid::store::supply::SupplyPolicy;
 use outbid::store::traffic::TrafficPolicy;
-use outbid::units::{Cpm, Currency, Limits, Nanos, ObjectId, Spread, Timestamp, UserKey, UserKeySecret};
+use outbid::units::{
+    Cpm, Currency, Limits, Nanos, ObjectId, Probability, Spread, Timestamp, UserKey, UserKeySecret,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -315,6 +317,11 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
         ltv: LifetimeValue {
             default: dice.percent(50).then_some(cents(9_000)),
             from: dice.percent(50).then_some(ProfileAmount::Ltv),
+        },
+        kpi: None,
+        relevance: Relevance {
+            click: Probability::new(dice.below(3) as f32 * 0.0002).expect("a probability"),
+            conversion_given_click: Probability::default(),
         },
         max_bid: dice.percent(30).then_some(Cpm(8_000_000)),
         multipliers: if dice.percent(30) { vec![peak] } else { Vec::new() },

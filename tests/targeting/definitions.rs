@@ -51,6 +51,8 @@ pub fn line_item(id: &str, creatives: Vec<String>) -> LineItem {
         targeting: Targeting::default(),
         bid: BidStrategy::Cpm(Cpm(1_000_000)),
         ltv: LifetimeValue::default(),
+        kpi: None,
+        relevance: Relevance::default(),
         max_bid: None,
         multipliers: Vec::new(),
         caps: Vec::new(),

@@ -4,7 +4,9 @@ use crate::store::campaigns::expression::Expression;
 use crate::units::{Cpm, HourOfWeek, Limits, Nanos, Spread, Timestamp};
 use std::net::IpAddr;
 
-pub use super::goal::{BidStrategy, Discount, LifetimeValue, ProfileAmount, Weights};
+pub use super::goal::{
+    BidStrategy, Discount, Kpi, KpiTarget, LifetimeValue, ProfileAmount, Relevance, Weights,
+};
 
 /// Everything that [`Campaigns::compile`](super::Campaigns::compile) turns into an index.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +145,8 @@ pub struct LineItem {
     pub targeting: Targeting,
     pub bid: BidStrategy,
     pub ltv: LifetimeValue,
+    pub kpi: Option<Kpi>,
+    pub relevance: Relevance,
     /// The value is never above this. A price that a guaranteed deal or a fixed one with `deliver_deals` agrees on stands.
     pub max_bid: Option<Cpm>,
     /// All that hold are multiplied; the product is kept within 0.1..=10.

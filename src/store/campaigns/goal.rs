@@ -23,7 +23,7 @@
 
 use crate::store::models::Score;
 use crate::store::profiles::Profile;
-use crate::units::{Cpm, Nanos};
+use crate::units::{Cpm, Nanos, Probability};
 
 /// What a customer is meant to be worth for each unit that they cost.
 pub const LTV_PER_CAC: i64 = 3;
@@ -54,6 +54,44 @@ pub enum BidStrategy {
         order_value: Nanos,
         discount: Option<Discount>,
     },
+}
+
+/// What an event may cost, whatever the model says it is worth: bids move for it within bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kpi {
+    pub target: KpiTarget,
+    /// The least and the most that values are multiplied by, in thousandths: 100..=1000 and 1000..=10,000.
+    pub bounds_milli: [u32; 2],
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum KpiTarget {
+    Cpc(Nanos),
+    Cpa {
+        event: String,
+        cost: Nanos,
+    },
+    /// What comes back for each unit spent.
+    Roas {
+        event: String,
+        /// Thousandths, above 0.
+        ratio_milli: u32,
+        /// What an order is expected to bring, until some have come.
+        order_value: Nanos,
+    },
+}
+
+/// Where nobody would care, there is no bid: what has to be predicted at least. 0 = not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Relevance {
+    pub click: Probability,
+    pub conversion_given_click: Probability,
+}
+
+impl Relevance {
+    pub fn admits(&self, score: Score) -> bool {
+        score.click >= self.click && score.conversion_given_click >= self.conversion_given_click
+    }
 }
 
 /// How much what a customer costs and what they are worth count: thousandths that add up to 1,000.
@@ -207,7 +245,6 @@ fn scaled(amount: Nanos, part: u32, whole: u32) -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Probability;
     use proptest::prelude::*;
 
     fn units(units: f64) -> Nanos {
