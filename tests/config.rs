@@ -1112,3 +1112,78 @@ fn creatives_that_an_exchange_will_never_get_are_named() {
     );
     assert!(!notes.contains("require[0]"), "{notes}");
 }
+
+#[test]
+fn a_feed_of_signals_is_believed_for_as_long_as_it_says() {
+    let feed = |at: &str| {
+        format!(
+            "country = \"USA\"\nregion = \"MA\"\nat = {at}\nttl = \"30m\"\n[values]\nweather = \"rain\"\nevent = [\"fair\", \"race\"]\n"
+        )
+    };
+    let load_feed = |at: &str| {
+        let loaded = load(&[("signals/ma.toml", &feed(at))]).unwrap();
+        let signals: Vec<_> = loaded
+            .definitions
+            .signals
+            .iter()
+            .map(|s| {
+                (
+                    format!("{}:{}", s.name, s.value),
+                    s.until.unwrap().since(NOW) / 60_000,
+                )
+            })
+            .collect();
+        let notes: Vec<String> = loaded.notes.iter().map(|note| note.what.clone()).collect();
+        (signals, notes)
+    };
+    let of = |minutes| {
+        ["weather:rain", "event:fair", "event:race"]
+            .map(|text| (text.to_owned(), minutes))
+            .to_vec()
+    };
+    let sorted = |(mut signals, notes): (Vec<(String, i64)>, Vec<String>)| {
+        signals.sort();
+        (signals, notes)
+    };
+    let expected = |minutes| {
+        let mut signals = of(minutes);
+        signals.sort();
+        signals
+    };
+    assert_eq!(sorted(load_feed("2026-11-21T11:50:00Z")), (expected(20), vec![]));
+    let stale = "these values are older than their `ttl` and ignored".to_owned();
+    assert_eq!(
+        sorted(load_feed("2026-11-21T11:30:00Z")),
+        (expected(0), vec![stale])
+    );
+    let future = "these values are of the future and count as of now".to_owned();
+    assert_eq!(
+        sorted(load_feed("2026-11-22T11:30:00Z")),
+        (expected(30), vec![future])
+    );
+}
+
+#[test]
+fn a_feed_that_cannot_be_read_is_refused() {
+    for (text, expected) in [
+        (
+            "country = \"USA\"\nat = 2026-11-21T11:50:00Z\n[values]\nweather = \"rain\"\n",
+            "signals/ma.toml:1:1: `ttl` is missing; write for example `ttl = \"30m\"`",
+        ),
+        (
+            "country = \"USA\"\nat = 2026-11-21T11:50:00Z\nttl = \"30m\"\nvalues = { weather = 3 }\n",
+            "signals/ma.toml:4:22: values.weather: this is an integer; write text in quotes",
+        ),
+        (
+            "country = \"USA\"\nat = 2026-11-21T11:50:00Z\nttl = \"90d\"\nvalues = { weather = \"rain\" }\n",
+            "signals/ma.toml:3:7: ttl: `90d` is no duration that is allowed here; write a duration such as `10ms`, `2s`, \
+             `24h` or `7d`, within 60s..=2678400s",
+        ),
+        (
+            "country = \"USA\"\nat = 2026-11-21T11:50:00Z\nttl = \"30m\"\nvalues = { \"a b\" = \"rain\" }\n",
+            "signals/ma.toml:4:20: values.a b: `a b` is no name of a signal; write 1..=64 letters, digits, `-`, `_` or `.`",
+        ),
+    ] {
+        check("signals/ma.toml", text, &[expected]);
+    }
+}

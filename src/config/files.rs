@@ -25,7 +25,7 @@ const SINGLE: [&str; 6] = [
     "signals.toml",
     "stock.toml",
 ];
-const FOLDERS: [&str; 4] = ["exchanges", "advertisers", "campaigns", "creatives"];
+const FOLDERS: [&str; 5] = ["exchanges", "advertisers", "campaigns", "creatives", "signals"];
 
 /// Files of others, as a crawler fetched them: read apart, since they are many and none of ours.
 pub(super) const SUPPLY: &str = "supply";

@@ -9,7 +9,7 @@
 //! | `models.toml` | which models are active |
 //! | `rates.toml` | exchange rates with their date |
 //! | `policy.toml` | never this ad to these people |
-//! | `signals.toml` | named signals of places, such as the weather |
+//! | `signals.toml`, `signals/NAME.toml` | named signals of places, such as the weather; one file for each place that a job writes |
 //! | `stock.toml` | items that cannot be had |
 //! | `exchanges/NAME.toml` | one exchange |
 //! | `advertisers/NAME.toml` | one advertiser and the defaults of its campaigns |
@@ -49,6 +49,7 @@ mod quantity;
 mod rates;
 mod reallocation;
 mod settings;
+mod signals;
 mod stock;
 mod supply;
 mod targeting;
@@ -250,16 +251,17 @@ fn read_definitions(
         .single("policy.toml")
         .map(|d| policy::read(d, &exchanges, report))
         .unwrap_or_default();
-    let signals = folder
-        .single("signals.toml")
-        .map(|d| policy::read_signals(d, now, report));
+    let written = folder.single("signals.toml").into_iter();
+    let written = written.flat_map(|d| signals::read(d, now, report));
+    let fed = folder.all("signals").iter();
+    let fed = fed.flat_map(|d| signals::read_feed(d, now, report));
     Definitions {
         campaigns: campaigns.collect(),
         advertisers,
         creatives: creatives.all,
         policy: policy.rules,
         do_not_disturb: policy.do_not_disturb,
-        signals: signals.unwrap_or_default(),
+        signals: written.chain(fed).collect(),
     }
 }
 
@@ -298,7 +300,7 @@ mod tests {
             "stock.toml",
         ];
         let single = singles.iter().filter_map(|name| read.single(name));
-        let kinds = ["exchanges", "advertisers", "campaigns", "creatives"];
+        let kinds = ["exchanges", "advertisers", "campaigns", "creatives", "signals"];
         single
             .chain(kinds.iter().flat_map(|kind| read.all(kind)))
             .for_each(|d| text.push_str(&d.text));
@@ -316,7 +318,8 @@ mod tests {
             models::KEYS,
             rates::KEYS,
             policy::RULE_KEYS,
-            policy::SIGNAL_KEYS,
+            signals::KEYS,
+            signals::FEED_KEYS,
             stock::KEYS,
             exchange::KEYS,
             exchange::EXPIRY_KEYS,

@@ -1,4 +1,4 @@
-//! `policy.toml` and `signals.toml` → rules that hold whatever the model says, and signals of places.
+//! `policy.toml` → rules that hold whatever the model says.
 //! Invariant: a rule without a condition is refused, since it would forbid every ad.
 
 use super::document::{Document, Table};
@@ -6,9 +6,7 @@ use super::layers::Layers;
 use super::names::Names;
 use super::problem::Report;
 use super::{fatigue, quantity, targeting};
-use crate::store::campaigns::definition::{Hours, PolicyRule, Signal};
-use crate::units::Timestamp;
-use jiff::tz::TimeZone;
+use crate::store::campaigns::definition::{Hours, PolicyRule};
 
 pub(super) const KEYS: &[&str] = &["rule", "do_not_disturb"];
 pub(super) const RULE_KEYS: &[&str] = &[
@@ -19,7 +17,6 @@ pub(super) const RULE_KEYS: &[&str] = &[
     "unknown_age",
     "when",
 ];
-pub(super) const SIGNAL_KEYS: &[&str] = &["name", "value", "country", "region", "until"];
 
 /// What the house says, whoever advertises.
 #[derive(Default)]
@@ -72,38 +69,4 @@ fn read_rule(table: &Table<'_>, exchanges: &[&str], ids: &mut Names) -> Option<P
         );
     }
     Some(rule)
-}
-
-pub(super) fn read_signals(document: &Document, now: Timestamp, report: &Report) -> Vec<Signal> {
-    let tree = document.parse(report);
-    let root = Table::root(document, &tree, &["signal"], report);
-    root.tables("signal", SIGNAL_KEYS)
-        .iter()
-        .filter_map(|signal| read_signal(signal, now))
-        .collect()
-}
-
-fn read_signal(table: &Table<'_>, now: Timestamp) -> Option<Signal> {
-    let until = table.get("until");
-    let ends = until.as_ref().and_then(|n| quantity::instant(n, &TimeZone::UTC));
-    if let (Some(node), Some(ends)) = (until, ends)
-        && ends <= now
-    {
-        node.note(
-            "this signal is over and ignored",
-            "bring it up to date or remove it",
-        );
-    }
-    let (name, value) = (
-        table.need("name", "name = \"weather\""),
-        table.need("value", "value = \"rain\""),
-    );
-    let country = table.need("country", "country = \"USA\"");
-    Some(Signal {
-        name: quantity::id(&name?)?,
-        value: quantity::id(&value?)?,
-        country: quantity::country(&country?)?,
-        region: table.maybe("region", |n| n.name()),
-        until: ends,
-    })
 }

@@ -431,6 +431,20 @@ fn state(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> 
         "Configurations refused since the start",
         last.refusals,
     )?;
+    let snapshot = common.snapshot.load();
+    let (holding, stale) = snapshot.campaigns.signals().count(super::clock::now());
+    gauge(
+        encoder,
+        "context_signals",
+        "Signals of places, such as the weather, that are believed",
+        holding as i64,
+    )?;
+    gauge(
+        encoder,
+        "context_signals_stale",
+        "Signals of places that are over or older than their time to live, and ignored",
+        stale as i64,
+    )?;
     gauge(
         encoder,
         "holds_open",

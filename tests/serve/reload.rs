@@ -73,6 +73,27 @@ fn a_reload_never_gives_spent_money_back() {
 }
 
 #[test]
+fn a_feed_of_signals_is_taken_as_soon_as_it_is_written_and_ignored_once_it_is_too_old() {
+    let (folder, bidder) = alone(Campaign {
+        more: "multiplier = [{ factor = 2.0, when = { signal = [\"weather:rain\"] } }]",
+        ..priced("2.00")
+    });
+    let feed = |at: jiff::Timestamp| {
+        format!("country = \"USA\"\nat = {at}\nttl = \"1h\"\nvalues = {{ weather = \"rain\" }}\n")
+    };
+    let now = jiff::Timestamp::now();
+    folder.write("signals/usa.toml", &feed(now));
+    until("rain", || (price(&bidder) == 4.0).then_some(()));
+    assert_eq!(bidder.metric("outbid_context_signals"), 1.0);
+    folder.write(
+        "signals/usa.toml",
+        &feed(now - jiff::SignedDuration::from_hours(2)),
+    );
+    until("the end of the rain", || (price(&bidder) == 2.0).then_some(()));
+    assert_eq!(bidder.metric("outbid_context_signals_stale"), 1.0);
+}
+
+#[test]
 fn a_hang_up_signal_takes_a_new_profile_store_in() {
     let (folder, bidder) = alone(priced("2.00"));
     assert_eq!(bidder.metric("outbid_profiles"), 2000.0);

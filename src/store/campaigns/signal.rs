@@ -28,6 +28,12 @@ impl Signals {
         Signals { entries }
     }
 
+    /// How many are believed at `now`, and how many are over and ignored.
+    pub fn count(&self, now: Timestamp) -> (usize, usize) {
+        let holding = self.entries.iter().filter(|entry| entry.holds(now)).count();
+        (holding, self.entries.len() - holding)
+    }
+
     /// The signals that hold at `place` now, as `name:value`. A place without a country has none.
     pub fn active<'s>(&'s self, place: &Place<'s>, now: Timestamp) -> impl Iterator<Item = &'s str> {
         let place = *place;
@@ -38,7 +44,7 @@ impl Signals {
         self.entries[from..]
             .iter()
             .take_while(move |entry| place.country.is_some() && entry.compare(country) == Ordering::Equal)
-            .filter(move |entry| entry.until.is_none_or(|until| now < until))
+            .filter(move |entry| entry.holds(now))
             .filter(move |entry| {
                 entry
                     .region
@@ -57,6 +63,10 @@ impl Entry {
             text: format!("{}:{}", signal.name, signal.value),
             until: signal.until,
         }
+    }
+
+    fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 
     fn compare(&self, country: &str) -> Ordering {
