@@ -1,5 +1,8 @@
 //! The books: what notices mean, and that no bid is booked twice, whatever comes in, crashes or fails.
 
+#[path = "books/shading.rs"]
+mod shading;
+
 use jiff::tz::TimeZone;
 use outbid::allocation::{Allocation, Source};
 use outbid::approvals::{Approvals, Place};
@@ -15,6 +18,7 @@ use outbid::journal::Medium;
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::pacing::{Account, AccountKind, Budgets, Kpi, KpiView, PeriodView, Target};
+use outbid::shading::Markets;
 use outbid::store::exchange::BillingEvent;
 use outbid::store::rates::Rate;
 use outbid::units::{AccountId, BidId, Cpm, Currency, Limits, Nanos, ObjectId, Timestamp, UserKey};
@@ -36,6 +40,7 @@ struct World {
     budgets: Arc<Budgets>,
     caps: Arc<Caps>,
     approvals: Arc<Approvals>,
+    markets: Arc<Markets>,
     line_item: Arc<Account>,
     campaign: Arc<Account>,
 }
@@ -60,12 +65,14 @@ impl World {
             budgets,
             caps,
             approvals: Arc::default(),
+            markets: Arc::new(Markets::new(100)),
         }
     }
 
     fn books(&self) -> Books {
         Books::new(self.budgets.clone(), self.caps.clone(), MemoryLimits::default())
             .telling(self.approvals.clone())
+            .teaching(self.markets.clone())
     }
 
     /// What the bid path does for a bid.
@@ -899,6 +906,7 @@ fn settings(dir: &Path) -> BooksSettings {
 fn open(settings: &BooksSettings, world: &World) -> Bookkeeper {
     let settings = BooksSettings {
         approvals: world.approvals.clone(),
+        markets: world.markets.clone(),
         ..settings.clone()
     };
     Bookkeeper::try_open(&settings, world.budgets.clone(), world.caps.clone(), T0).unwrap()

@@ -1055,6 +1055,15 @@ fn what_is_agreed_with_an_exchange_is_checked_word_by_word() {
     for (lines, expected) in [
         ("auction = \"third\"\n", "auction: "),
         ("second_price_codes = [2]\n", "second_price_codes[0]: "),
+        ("shading = \"on\"\n", "shading: `on` is not known"),
+        (
+            "shading = \"learn\"\nnotices = [\"win\", \"bill\"]\n",
+            "shading: bids are shaded by what wins and what loses, and this exchange is not asked for both notices; put `win` and `loss`",
+        ),
+        (
+            "shading = \"learn\"\nauction = \"second\"\n",
+            "shading: with `auction = \"second\"` there is no first-price auction",
+        ),
         (
             "require = [\"iurls\"]\n",
             "require[0]: `iurls` is not known; did you mean `iurl`?",

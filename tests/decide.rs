@@ -8,6 +8,8 @@ mod laws;
 mod many;
 #[path = "decide/several.rs"]
 mod several;
+#[path = "decide/shading.rs"]
+mod shading;
 #[path = "decide/sources.rs"]
 mod sources;
 #[path = "decide/stage.rs"]

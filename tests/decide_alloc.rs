@@ -86,12 +86,17 @@ fn a_warm_decision_allocates_nothing_of_its_own() {
             decide(request, &mut scratch);
         });
     }
-    let mut counted = 0;
+    let (mut counted, mut shaded) = (0, 0);
     for request in &requests {
         let (outcome, allocated) = decide(request, &mut scratch);
         let expected = of_the_model(&snapshot, &scratch);
         assert_eq!(allocated, expected, "{outcome:?} with {} scored", scratch.scored);
         let bids = matches!(outcome, Outcome::Bids(_));
+        shaded += scratch
+            .bids
+            .iter()
+            .filter(|bid| bid.candidate.shade.is_some())
+            .count();
         counted += usize::from(bids && scratch.scored >= CANDIDATES_TO_COUNT);
     }
     println!(
@@ -102,6 +107,7 @@ fn a_warm_decision_allocates_nothing_of_its_own() {
         counted >= 32,
         "only {counted} decisions bid with enough candidates"
     );
+    assert!(shaded >= 8, "only {shaded} bids were shaded");
 }
 
 #[test]

@@ -49,6 +49,8 @@ mod restart;
 #[allow(dead_code)]
 #[path = "shared/server.rs"]
 mod server;
+#[path = "serve/shading.rs"]
+mod shading;
 #[path = "serve/traces.rs"]
 mod traces;
 #[path = "serve/wire.rs"]

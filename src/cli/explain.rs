@@ -169,12 +169,23 @@ fn numbers(scored: &Value) -> String {
             .as_f64()
             .map_or("-".to_owned(), |value| format!("{value:.digits$}"))
     };
+    let shaded = &scored["shading"];
+    let shaded = if shaded["shaded"] == Value::Bool(true) {
+        format!(
+            "shaded from {:.4}, wins {:.0} %: {}; ",
+            shaded["paced_value_cpm"].as_f64().unwrap_or_default(),
+            100.0 * shaded["win_rate"].as_f64().unwrap_or_default(),
+            text(&shaded["why"])
+        )
+    } else {
+        String::new()
+    };
     let moved = list(&scored["moved_most_by"]).iter().map(|moved| {
         let by = moved["log_odds"].as_f64().unwrap_or_default();
         format!("{} {by:+.2}", text(&moved["feature"]))
     });
     format!(
-        "  {:>8} {:>10} {:>10} {:>10}  {}",
+        "  {:>8} {:>10} {:>10} {:>10}  {shaded}{}",
         number("p_click", 5),
         number("value_cpm", 4),
         number("price_cpm", 4),

@@ -8,6 +8,7 @@ mod certify;
 mod check;
 mod demo;
 mod explain;
+mod markets;
 mod model;
 mod nodes;
 mod privacy;
@@ -74,6 +75,12 @@ enum Command {
     /// (202) does not get it until its content changes, or until --approve says so.
     #[command(after_help = "Example: outbid approvals --approve spring-300x250 --exchange demo")]
     Approvals(ApprovalsArguments),
+    /// Show what bids win in which market, as a running bidder has learnt it to shade bids in first-price auctions.
+    ///
+    /// Markets are told apart by exchange, auction type (`at`), format and bucket of placements. Exchanges with
+    /// `shading = "learn"` teach them.
+    #[command(after_help = "Example: outbid markets --admin 127.0.0.1:8081 --json")]
+    Markets(MarketsArguments),
     /// Show why a running bidder answers a request as it does: for every line item the step at which it fell out, or
     /// its score, what moved it most, price and floor.
     #[command(after_help = "Example: outbid explain request.json --exchange demo")]
@@ -335,6 +342,18 @@ struct ApprovalsArguments {
 }
 
 #[derive(Args)]
+struct MarketsArguments {
+    #[command(flatten)]
+    folder: ConfigFolder,
+    /// The admin address of the running bidder; by default the one in outbid.toml.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ExplainArguments {
     #[command(flatten)]
     folder: ConfigFolder,
@@ -428,6 +447,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Nodes(arguments) => nodes::run(&arguments),
         Command::Allocation(arguments) => allocation::run(&arguments),
         Command::Approvals(arguments) => approvals::run(&arguments),
+        Command::Markets(arguments) => markets::run(&arguments),
         Command::Certify(arguments) => certify::run(*arguments),
         Command::Requests(arguments) => requests::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

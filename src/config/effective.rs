@@ -9,7 +9,7 @@ use crate::store::campaigns::definition::{
     Ad, BidStrategy, Campaign, Creative, Discount, Flight, Hours, Kpi, KpiTarget, LineItem, Multiplier,
     PolicyRule, ProfileAmount, Reallocation, Relevance, Status, Targeting, Terms, WithoutId,
 };
-use crate::store::exchange::{AuctionType, Auth, Exchange, Required};
+use crate::store::exchange::{AuctionType, Auth, Exchange, Required, Shading};
 use crate::store::supply::Action;
 use crate::telemetry::Finding;
 use crate::units::{Limits, Timestamp};
@@ -162,6 +162,10 @@ fn exchange(exchange: &Exchange) -> Value {
             "open": exchange.bids.open,
         },
         "qps_max": exchange.qps_max,
+        "shading": match exchange.shading {
+            Shading::Off => "off",
+            Shading::Learn => "learn",
+        },
         "win_hold_s": exchange.win_hold_s,
         "learn_win_hold": exchange.learn_win_hold,
         "price_encoding": match exchange.price_codec {

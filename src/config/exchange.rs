@@ -10,6 +10,7 @@ use crate::openrtb::price_crypto::{AdxKeys, PriceCodec};
 use crate::store::campaigns::definition::{Approval, Definitions};
 use crate::store::exchange::{
     Auction, AuctionType, Auth, BidCounts, BillingEvent, ClickMacro, Exchange, NoBidForm, Notices, Required,
+    Shading,
 };
 use crate::units::{Currency, ObjectId};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "seats",
     "auction",
     "second_price_codes",
+    "shading",
     "currency",
     "network_allowance",
     "default_tmax",
@@ -98,6 +100,7 @@ pub(super) fn read(
     let exp = table
         .table("exp", EXPIRY_KEYS)
         .unwrap_or_else(|| Table::empty(&table));
+    let (auction, notices) = (auction(&table), notices(&table));
     let ms = |key, default| table.read(key, default, |n| milliseconds(n, 10_000));
     let expiry = |key, default_s| exp.read(key, default_s, |n| seconds(n, 10));
     Exchange {
@@ -109,7 +112,8 @@ pub(super) fn read(
         format: table.read("format", None, |n| n.choice(FORMATS)),
         seat: table.read("seat", "outbid".to_owned(), Node::name),
         seats: seats(&table, definitions),
-        auction: auction(&table),
+        shading: shading(&table, &auction, notices),
+        auction,
         currency: table.read("currency", accounting, quantity::currency),
         network_allowance_ms: ms("network_allowance", 20),
         default_tmax_ms: ms("default_tmax", 100),
@@ -126,7 +130,7 @@ pub(super) fn read(
         queries: macros::read(&table),
         require: required(&table, definitions),
         health: table.maybe("health", path),
-        notices: notices(&table),
+        notices,
         imps_max: table.read("imps_max", 16, |n| n.integer(1..=1000)),
         bids: bid_counts(&table),
         qps_max: table.maybe("qps_max", |n| n.integer(1..=10_000_000)),
@@ -173,6 +177,28 @@ fn auction(table: &Table<'_>) -> Auction {
         always: table.read("auction", None, |n| n.choice(&words)),
         second_price_codes: table.list("second_price_codes", |n| n.integer(500..=i64::from(u32::MAX))),
     }
+}
+
+/// Bids can be shaded only where it is known how each of them ended, and below what.
+fn shading(table: &Table<'_>, auction: &Auction, notices: Notices) -> Shading {
+    let words = [("off", Shading::Off), ("learn", Shading::Learn)];
+    let shading = table.read("shading", Shading::Off, |n| n.choice(&words));
+    let Some(node) = table.get("shading").filter(|_| shading == Shading::Learn) else {
+        return shading;
+    };
+    if !(notices.win && notices.loss) {
+        node.problem(
+            "bids are shaded by what wins and what loses, and this exchange is not asked for both notices",
+            "put `win` and `loss` into `notices`, or write `shading = \"off\"`",
+        );
+    }
+    if auction.always == Some(AuctionType::SecondPrice) {
+        node.problem(
+            "with `auction = \"second\"` there is no first-price auction to shade bids in",
+            "write `shading = \"off\"`, or `auction = \"as-sent\"`",
+        );
+    }
+    shading
 }
 
 /// The base of URLs: what follows it begins with a slash.

@@ -5,6 +5,7 @@ use super::scratch::{Bid, Candidate, Floor, Funnel};
 use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn, pod, road_block};
 use crate::openrtb::request::Request;
 use crate::pacing::Budgets;
+use crate::shading::Ticket;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
 use crate::units::{BidId, Cpm, Nanos, Timestamp, UserKey};
@@ -256,12 +257,23 @@ fn take_money(
             return Err(Reason::FrequencyCap);
         }
     }
-    reservation.commit(bid.id, bid.hold_until).map_err(|_| {
-        if let Some(user) = capped {
-            live.caps.clear(user, line_item, bid.id);
-        }
-        Reason::HoldsFull
-    })
+    reservation
+        .commit_noting(bid.id, bid.hold_until, ticket(&bid.candidate))
+        .map_err(|_| {
+            if let Some(user) = capped {
+                live.caps.clear(user, line_item, bid.id);
+            }
+            Reason::HoldsFull
+        })
+}
+
+/// By which the market of a shaded bid is taught once it is known how the bid ended; 0 = none.
+fn ticket(candidate: &Candidate) -> u64 {
+    let ticket = candidate.shade.zip(candidate.price).map(|(shade, bid)| Ticket {
+        market: shade.market,
+        bid,
+    });
+    ticket.map_or(0, Ticket::to_bits)
 }
 
 /// Undoes [`take_money`].

@@ -3,7 +3,7 @@
 //! Invariant: an explanation takes no money and leaves no trace in statistics. What it says of the line items that the
 //! index never offered comes from the plain loop that the index is proved equal to.
 
-use super::scratch::{Candidate, Funnel};
+use super::scratch::{Auction, Candidate, Funnel, Shade};
 use super::{ExchangeTerms, Live, Outcome, Scratch, Snapshot, Summary, Turn, bid};
 use crate::openrtb::request::Request;
 use crate::optouts::OptOuts;
@@ -53,6 +53,9 @@ pub struct Scored {
     pub score: Score,
     pub value: Cpm,
     pub price: Option<Cpm>,
+    pub auction: Auction,
+    /// Where the price was looked for below the value.
+    pub shade: Option<Shade>,
     pub floor: Cpm,
     /// Name of a feature of request or user, and by how much its presence changes the log-odds of a click.
     pub features: Vec<(&'static str, f32)>,
@@ -150,6 +153,8 @@ fn add_scores(snapshot: &Snapshot, scratch: &mut Scratch, fates: &mut [Fate]) {
             score,
             value: candidate.value,
             price: candidate.price,
+            auction: candidate.auction,
+            shade: candidate.shade,
             floor: candidate.floor.accounting,
             features: features(snapshot, scratch, &candidate, score),
         };

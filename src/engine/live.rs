@@ -1,13 +1,14 @@
-//! What changes while snapshots stay the same: money, caps, who opted out, and what became of each line item.
+//! What changes while snapshots stay the same: money, caps, who opted out, what markets charge, and what became of each line item.
 //!
 //! Invariant: nothing here is made anew by a reload, so a reload can neither refill a budget nor lose a cap nor
-//! forget that somebody said no.
+//! forget that somebody said no or what a market was learnt to charge.
 
 use crate::allocation::Allocation;
 use crate::approvals::Approvals;
 use crate::caps::Caps;
 use crate::optouts::OptOuts;
 use crate::pacing::Budgets;
+use crate::shading::Markets;
 use crate::telemetry::Reason;
 use crate::units::{AccountId, Timestamp};
 use dashmap::DashMap;
@@ -23,6 +24,8 @@ pub struct Live {
     pub approvals: Arc<Approvals>,
     /// What sources brought, what is tried, and where money goes.
     pub allocation: Arc<Allocation>,
+    /// What wins where.
+    pub markets: Arc<Markets>,
     stats: DashMap<AccountId, Arc<LineItemStats>>,
     qps: DashMap<String, Arc<QpsWindow>>,
 }
@@ -36,6 +39,7 @@ impl Live {
             opt_outs: Arc::default(),
             approvals: Arc::default(),
             allocation: Arc::default(),
+            markets: Arc::default(),
             stats: DashMap::new(),
             qps: DashMap::new(),
         }

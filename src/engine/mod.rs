@@ -4,7 +4,8 @@
 //! cannot fail: no bid is a value with a reason. Same inputs and same live state, same decision.
 //!
 //! The files follow the request: `audience` (consent, user, profile) → `target` (line items and creatives that may
-//! answer) → `score` (the model) → `explore` (trials, weights) → `price` (value, deal, floor) → `choose` (the best
+//! answer) → `score` (the model) → `explore` (trials, weights) → `price` (value, deal, floor; `shade`: the bid below
+//! the value that is worth most) → `choose` (the best
 //! of each deal and of the open auction, money last; `beside`, `pod` and `road_block` say which may stand together).
 
 mod audience;
@@ -21,6 +22,7 @@ mod reallocate;
 mod road_block;
 mod score;
 mod scratch;
+mod shade;
 mod snapshot;
 mod target;
 
@@ -31,7 +33,7 @@ pub use explore::Standing;
 pub use fatigue::{Fatigue, Who};
 pub use live::{LineItemStats, Live, QpsWindow};
 pub use reallocate::reallocate;
-pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch};
+pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch, Shade};
 pub use snapshot::{Parts, Ready, Snapshot, template};
 
 use crate::openrtb::request::Request;
@@ -99,7 +101,7 @@ pub fn bid(
     score::score(request, exchange, snapshot, &audience, scratch, turn);
     (turn.lap)(Stage::Score);
     explore::explore(request, exchange, snapshot, live, scratch, turn);
-    price::price(request, exchange, snapshot, &audience, scratch, turn);
+    price::price(request, exchange, snapshot, live, &audience, scratch, turn);
     let beside = Beside {
         request,
         exchange,

@@ -1,7 +1,9 @@
-//! From value to price: goal × prediction × multipliers, the pace of the budget, the fixed price of deals, the floor. Integers from here on.
+//! From value to price: goal × prediction × multipliers, the pace of the budget, the fixed price of deals, shading, the floor.
+//! Integers from here on.
 
-use super::scratch::{Auction, Candidate};
-use super::{Audience, ExchangeTerms, Ready, Scratch, Snapshot, Turn, explore};
+use super::scratch::{Auction, Candidate, Shade};
+use super::shade::Shader;
+use super::{Audience, ExchangeTerms, Live, Ready, Scratch, Snapshot, Turn, explore};
 use crate::openrtb::request::Request;
 use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
@@ -17,12 +19,14 @@ pub(super) fn price(
     request: &Request,
     exchange: &ExchangeTerms,
     snapshot: &Snapshot,
+    live: &Live,
     audience: &Audience,
     scratch: &mut Scratch,
     turn: &Turn,
 ) {
     let profile = audience.profile.as_ref();
     let mut last: Option<(u16, Opportunity)> = None;
+    let mut shader = None;
     let mut valued = Err(Reason::Model);
     for candidate in &mut scratch.candidates {
         let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
@@ -30,7 +34,12 @@ pub(super) fn price(
             let imp = &request.imps[usize::from(candidate.imp)];
             let opportunity = match last {
                 Some((index, opportunity)) if index == candidate.imp => opportunity,
-                _ => audience.opportunity(request, imp, exchange, snapshot),
+                _ => {
+                    let opportunity = audience.opportunity(request, imp, exchange, snapshot);
+                    let seed = MixHasher::mix(turn.seed, candidate.imp.into());
+                    shader = Shader::of(request, exchange, live, &opportunity, seed);
+                    opportunity
+                }
             };
             last = Some((candidate.imp, opportunity));
             valued = value(snapshot, item, candidate, &opportunity, profile, turn.now);
@@ -47,16 +56,16 @@ pub(super) fn price(
                     candidate,
                     turn.seed,
                 );
-                bid_price(candidate, item, &pace)
+                bid_price(candidate, item, &pace, shader.as_ref())
             }
             // A guaranteed deal is answered without a value too, but never against the house's policy.
             Err(Reason::Model) if candidate.guaranteed => {
-                bid_price(candidate, item, &Pace::FREE).map_err(|_| Reason::Model)
+                bid_price(candidate, item, &Pace::FREE, None).map_err(|_| Reason::Model)
             }
             Err(reason) => Err(reason),
         };
         match priced {
-            Ok(price) => candidate.price = Some(price),
+            Ok((price, shade)) => (candidate.price, candidate.shade) = (Some(price), shade),
             Err(reason) => scratch.funnel.out_candidate(snapshot, candidate, reason),
         }
     }
@@ -196,9 +205,14 @@ pub(super) fn is_delivered(auction: Auction, guaranteed: bool, item: &LineItem) 
 
 /// Where value becomes price, in the accounting currency.
 ///
-/// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. First and second
-/// price are bid the same, at the paced value: nothing is shaded, and what is bid through a deal never may be (section 7.3).
-fn bid_price(candidate: &Candidate, item: &LineItem, pace: &Pace) -> Result<Cpm, Reason> {
+/// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. Second price and what is
+/// bid through a deal is bid at the paced value (section 7.3); first price where `shader` expects most of that value.
+fn bid_price(
+    candidate: &Candidate,
+    item: &LineItem,
+    pace: &Pace,
+    shader: Option<&Shader>,
+) -> Result<(Cpm, Option<Shade>), Reason> {
     let (value, floor) = (candidate.value, candidate.floor.accounting);
     let fixed = candidate.auction == Auction::Fixed;
     let deliver = is_delivered(candidate.auction, candidate.guaranteed, item);
@@ -218,11 +232,14 @@ fn bid_price(candidate: &Candidate, item: &LineItem, pace: &Pace) -> Result<Cpm,
         if paced < floor {
             return Err(Reason::Paced);
         }
+        if let Some((price, shade)) = shader.and_then(|shader| shader.shade(candidate, paced, floor)) {
+            return Ok((price, Some(shade)));
+        }
         paced
     };
     // A guaranteed deal without a floor, for an ad that is worth nothing, has no price to bid.
     if price > Cpm::ZERO {
-        Ok(price)
+        Ok((price, None))
     } else {
         Err(Reason::BelowFloor)
     }

@@ -4,6 +4,7 @@ use super::audience::Summary;
 use super::explore::Standing;
 use super::snapshot::Snapshot;
 use crate::creative::Fit;
+use crate::shading::MarketId;
 use crate::store::campaigns::MatchScratch;
 use crate::store::models::{ContextBuffer, Group, Score, Scorer};
 use crate::store::supply::Verdict;
@@ -121,6 +122,8 @@ pub struct Candidate {
     pub value: Cpm,
     /// What is bid, in the accounting currency; `None` = fell out.
     pub price: Option<Cpm>,
+    /// Where the price was looked for below the value.
+    pub shade: Option<Shade>,
     /// The step at which it fell out; `None` = it became a bid.
     pub fell_out: Option<Reason>,
 }
@@ -130,6 +133,19 @@ impl Candidate {
     pub fn is_same_offer(&self, other: &Candidate) -> bool {
         (self.imp, self.line_item, self.deal) == (other.imp, other.line_item, other.deal)
     }
+}
+
+/// How a price below the value came about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shade {
+    /// Whoever hears how the bid ended teaches it.
+    pub market: MarketId,
+    /// What shading was given: the value with the pace of the budget in it.
+    pub value: Cpm,
+    /// The expected chance of the bid to win.
+    pub win_rate: f32,
+    /// Drawn beside the best bid, to learn.
+    pub explored: bool,
 }
 
 /// How the price of a win comes about: `at` of the deal, else of the request (sections 3.2.1 and 3.2.12).

@@ -265,6 +265,7 @@ impl<'g, 'r> Gate<'g, 'r> {
                     standing: Standing::PLAIN,
                     value: Cpm::ZERO,
                     price: None,
+                    shade: None,
                     fell_out: None,
                 }),
             }

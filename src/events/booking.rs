@@ -38,6 +38,9 @@ pub struct Verdict {
     pub shown_at: Option<Timestamp>,
     /// On a loss that speaks of the creative: the content that was bid, where it is still the present one.
     pub creative_version: Option<u64>,
+    /// On the event from which a market learns how the bid ended: [`MarketName::to_bits`](crate::shading::MarketName::to_bits), 0 =
+    /// all markets. Set at most once for each bid.
+    pub market: Option<u64>,
 }
 
 /// What is remarkable about an event: a set of the bits in `event.proto`, `Verdict.flags`.
@@ -147,6 +150,7 @@ impl Record {
                 multiplier_micros: self.verdict.multiplier_micros,
                 shown_at_ms: self.verdict.shown_at.map(|at| at.0),
                 creative_version: self.verdict.creative_version,
+                market: self.verdict.market,
             }),
             told: (self.told != Told::default()).then(|| write_told(&self.told)),
             what: Some(write_what(&self.what)),
@@ -173,6 +177,7 @@ impl Record {
                 multiplier_micros: verdict.multiplier_micros,
                 shown_at: verdict.shown_at_ms.map(Timestamp),
                 creative_version: verdict.creative_version,
+                market: verdict.market,
             },
         })
     }

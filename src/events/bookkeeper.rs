@@ -29,6 +29,7 @@ use crate::caps::{Caps, Noted};
 use crate::journal::{DiskFolder, Medium};
 use crate::optouts::{Change, Direction, OptOutError, OptOuts};
 use crate::pacing::{Budgets, Settled};
+use crate::shading::Markets;
 use crate::units::{EntryId, Nanos, Timestamp};
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::File;
@@ -61,6 +62,8 @@ pub struct BooksSettings {
     pub facts: Option<FactQueue>,
     /// What sources cost and brought; likewise.
     pub allocation: Arc<Allocation>,
+    /// What bids win where; the books teach it, and their checkpoints keep it.
+    pub markets: Arc<Markets>,
 }
 
 impl BooksSettings {
@@ -76,6 +79,7 @@ impl BooksSettings {
             approvals: Arc::default(),
             facts: None,
             allocation: Arc::default(),
+            markets: Arc::new(Markets::new(0)),
         }
     }
 }
@@ -147,7 +151,8 @@ impl Bookkeeper {
         let books = Books::new(budgets, caps, settings.memory)
             .honouring(settings.opt_outs.clone())
             .telling(settings.approvals.clone())
-            .allocating(settings.allocation.clone());
+            .allocating(settings.allocation.clone())
+            .teaching(settings.markets.clone());
         let folder = DiskFolder::open_on(&settings.dir, wrap).map_err(at_dir(&settings.dir))?;
         let (office, replayed) = Office::open(settings, Arc::new(folder), books, now)?;
         let (sender, queue) = channel::bounded(settings.queue_max);

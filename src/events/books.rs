@@ -20,6 +20,9 @@
 //! | about a bid of a node that was declared dead | recorded, not booked: its lease is charged in full |
 //! | about a bid that this node should hold money for and does not | booked in the late column, flagged as unmatched: an alarm |
 //!
+//! The first word of how a shaded bid ended, while its hold is open, teaches its market: the note that the bid left with its hold is
+//! taken by it, so nothing teaches twice. Losses for other reasons than the price teach nothing.
+//!
 //! A loss alone is remembered for two minutes, in which senders repeat it: it is the most frequent notice. Of several
 //! losses of a bid the first one counts, with its code. What a loss says of the creative goes to [`Approvals`].
 
@@ -38,6 +41,7 @@ use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
 use crate::pacing::{self, Booking, Budgets, Happened, Settled};
+use crate::shading::{self, MarketId, MarketName, Markets, Outcome, Ticket};
 use crate::units::{AccountId, EntryId, Nanos, ObjectId, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -52,6 +56,7 @@ pub struct Books {
     opt_outs: Arc<OptOuts>,
     approvals: Arc<Approvals>,
     allocation: Arc<Allocation>,
+    markets: Arc<Markets>,
     memory: Memory,
     losses: RecentLosses,
 }
@@ -73,6 +78,8 @@ pub enum RestoreError {
     Approvals(#[from] approvals::RestoreError),
     #[error(transparent)]
     Allocation(#[from] allocation::RestoreError),
+    #[error(transparent)]
+    Markets(#[from] shading::RestoreError),
 }
 
 impl Books {
@@ -83,6 +90,7 @@ impl Books {
             opt_outs: Arc::default(),
             approvals: Arc::default(),
             allocation: Arc::default(),
+            markets: Arc::new(Markets::new(0)),
             memory: Memory::new(limits),
             losses: RecentLosses::default(),
         }
@@ -101,6 +109,11 @@ impl Books {
     /// Books that tell `allocation` what every source cost and brought.
     pub fn allocating(self, allocation: Arc<Allocation>) -> Books {
         Books { allocation, ..self }
+    }
+
+    /// Books that teach `markets` how bids end.
+    pub fn teaching(self, markets: Arc<Markets>) -> Books {
+        Books { markets, ..self }
     }
 
     /// What `inbound` means. Changes nothing.
@@ -181,6 +194,7 @@ impl Books {
     /// Fixes whether a record that books, or makes a win known, does so within a hold: the hold does not expire before the
     /// record is durable, and a replay settles as it was settled the first time. A hold that a crash made forgotten comes back.
     pub fn pin(&self, record: &mut Record) {
+        record.verdict.market = self.market_of(record);
         let token = &record.token;
         let until = match (record.verdict.booked, &record.what) {
             (Some(_), _) => Timestamp(record.at.0.saturating_add(Timestamp::MS_PER_DAY)),
@@ -215,6 +229,7 @@ impl Books {
         if let Some(noted) = self.fact(record) {
             self.caps.learn(&noted);
         }
+        self.teach(record);
         if let Some(price) = record.verdict.booked {
             self.end_chance(token);
             let accounts = accounts(token);
@@ -286,6 +301,7 @@ impl Books {
         self.budgets.hold_times().checkpoint(&mut memory);
         self.approvals.checkpoint(&mut memory);
         self.allocation.checkpoint(self.memory.clock(), &mut memory);
+        self.markets.checkpoint(&mut memory);
         [
             memory.finish(),
             self.budgets.checkpoint(true),
@@ -314,6 +330,10 @@ impl Books {
         // Absent in a checkpoint of a version that did not count sources.
         if !fields.is_at_end() {
             self.allocation.restore(&mut fields)?;
+        }
+        // Absent in a checkpoint of a version that did not shade.
+        if !fields.is_at_end() {
+            self.markets.restore(&mut fields)?;
         }
         fields.finish()?;
         self.budgets.restore(budgets, now)?;
@@ -509,6 +529,39 @@ impl Books {
             }
             _ => {}
         }
+    }
+
+    /// The market that learns from an event: of the first one that says how its bid ended, while the hold is open.
+    fn market_of(&self, record: &Record) -> Option<u64> {
+        let (about_price, ended) = match record.what {
+            What::Win | What::Bill | What::Impression => (true, true),
+            What::Loss { reason, .. } => (loss::is_about_price(reason), true),
+            _ => (false, false),
+        };
+        if !ended || !record.verdict.counts() {
+            return None;
+        }
+        let ticket = Ticket::from_bits(self.budgets.take_ticket(record.token.bid)?)?;
+        self.markets.hear(ticket.market, record.at);
+        about_price.then(|| {
+            let name = self.markets.name_of(ticket.market);
+            name.map_or(0, MarketName::to_bits)
+        })
+    }
+
+    fn teach(&self, record: &Record) {
+        let Some(bits) = record.verdict.market else { return };
+        let token = &record.token;
+        let name = MarketName::from_bits(token.exchange, bits);
+        let market = name.map_or(MarketId::default(), |name| self.markets.find_name(name));
+        let outcome = match (&record.what, record.told.min_to_win) {
+            (What::Loss { .. }, None) => Outcome::Lost,
+            (What::Loss { .. }, Some(price)) => Outcome::LostTo(price),
+            (_, None) => Outcome::Won,
+            (_, Some(price)) => Outcome::WonAt(price),
+        };
+        self.markets
+            .observe(market, token.rate.to_accounting_up(token.price), outcome);
     }
 
     /// What the control of costs counts.

@@ -320,6 +320,9 @@ pub struct Verdict {
     /// On a loss that speaks of the creative: a hash of the content that was bid, where it is still the present one.
     #[prost(fixed64, optional, tag = "7")]
     pub creative_version: Option<u64>,
+    /// On the first word of how a shaded bid ended, where that is about its price: the market it was learnt for.
+    #[prost(fixed64, optional, tag = "8")]
+    pub market: Option<u64>,
 }
 
 /// Macros of OpenRTB 2.6 section 4.4 that move no money.

@@ -54,6 +54,13 @@ pub fn was_outbid(code: u32) -> bool {
     matches!(code, 102 | 103)
 }
 
+/// A higher bid might have won: the floor of the auction counts as a price to win, and exchanges that give no code mean a
+/// higher bid by far the most often. A deal's bid (103) goes before any price, and what was wrong with bid, creative, seat or
+/// time (all other codes, and an exchange's own) is nothing that money mends.
+pub fn is_about_price(code: Option<u32>) -> bool {
+    matches!(code, None | Some(100 | 102))
+}
+
 /// The code speaks of the creative.
 pub fn is_about_creative(code: u32) -> bool {
     (200..300).contains(&code)

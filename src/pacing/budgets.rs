@@ -60,6 +60,13 @@ pub struct Reservation<'a> {
     at: Timestamp,
 }
 
+/// A bid whose hold ended before anybody asked for its ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    pub ticket: u64,
+    pub bid_at: Timestamp,
+}
+
 /// What [`Budgets::tick`] freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -212,6 +219,12 @@ impl Budgets {
         Some(hold.amount)
     }
 
+    /// The note that was left with a bid's hold, to whoever asks first: so each bid is learnt from once, whatever is told of it
+    /// and however often. `None` where there is none (any more), as for holds of an earlier process.
+    pub fn take_ticket(&self, bid: BidId) -> Option<u64> {
+        Some(self.holds.take_ticket(bid)).filter(|ticket| *ticket != 0)
+    }
+
     /// True while money is held for this bid.
     pub fn is_held(&self, bid: BidId) -> bool {
         self.holds.contains(bid)
@@ -225,6 +238,11 @@ impl Budgets {
     /// all within N / 65,536 + 1 calls). For one control thread, about ten times a second.
     /// About once a second it steers the pace of every account, too.
     pub fn tick(&self, now: Timestamp) -> Expired {
+        self.tick_noting(now, |_| {})
+    }
+
+    /// [`tick`](Budgets::tick) that also says which bids ended undecided. `undecided` keeps one of 256 shards locked while it runs.
+    pub fn tick_noting(&self, now: Timestamp, mut undecided: impl FnMut(Undecided)) -> Expired {
         self.now.store(now.0, Ordering::Relaxed);
         let accounts = self.all_accounts();
         for account in &accounts {
@@ -237,6 +255,12 @@ impl Budgets {
             self.give_back(&hold);
             expired.count += 1;
             expired.amount += hold.amount;
+            if hold.ticket != 0 {
+                undecided(Undecided {
+                    ticket: hold.ticket,
+                    bid_at: hold.at,
+                });
+            }
         });
         expired
     }
@@ -318,7 +342,12 @@ impl Budgets {
 
 impl Reservation<'_> {
     /// The bid is made: the money is held for it until `until`, unless a notice comes first.
-    pub fn commit(mut self, bid: BidId, until: Timestamp) -> Result<(), NotHeld> {
+    pub fn commit(self, bid: BidId, until: Timestamp) -> Result<(), NotHeld> {
+        self.commit_noting(bid, until, 0)
+    }
+
+    /// [`commit`](Reservation::commit) with a note for [`Budgets::take_ticket`]; 0 = none.
+    pub fn commit_noting(mut self, bid: BidId, until: Timestamp, ticket: u64) -> Result<(), NotHeld> {
         let accounts = self
             .accounts
             .map(|account| account.map_or(NO_ACCOUNT, |account| account.index));
@@ -328,6 +357,7 @@ impl Reservation<'_> {
             at: self.at,
             until,
             won: false,
+            ticket,
         };
         match self.budgets.holds.insert(bid, hold) {
             Ok(()) => {

@@ -178,6 +178,7 @@ impl Budgets {
             at: Timestamp(fields.i64()?),
             until: Timestamp(fields.i64()?),
             won: false,
+            ticket: 0,
         };
         let taken = self.holds.insert(bid, hold).is_ok();
         if taken {

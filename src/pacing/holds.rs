@@ -28,6 +28,8 @@ pub struct Hold {
     pub until: Timestamp,
     /// Its win is known. Not kept over a restart: only the pace asks.
     pub won: bool,
+    /// A note of whoever made the bid, given back once: see [`Budgets::take_ticket`](super::Budgets::take_ticket). 0 = none.
+    pub ticket: u64,
 }
 
 type Map = HashMap<BidId, Hold, BuildHasherDefault<MixHasher>>;
@@ -109,6 +111,13 @@ impl Holds {
         let before = *hold;
         (hold.until, hold.won) = (until, true);
         Some(before)
+    }
+
+    /// The note of a hold, which has none from now on. 0 where there is no hold or no note.
+    pub fn take_ticket(&self, bid: BidId) -> u64 {
+        lock(self.shard(bid))
+            .get_mut(&bid)
+            .map_or(0, |hold| std::mem::take(&mut hold.ticket))
     }
 
     pub fn open(&self) -> usize {

@@ -40,7 +40,7 @@ mod atomic {
 }
 
 pub use account::{Account, AccountKind, AccountView, PeriodView, Scope};
-pub use budgets::{ACCOUNTS_PER_BID_MAX, Budgets, Expired, NotHeld, Refused, Reservation};
+pub use budgets::{ACCOUNTS_PER_BID_MAX, Budgets, Expired, NotHeld, Refused, Reservation, Undecided};
 pub use calendar::Span;
 pub use checkpoint::{RestoreError, Restored};
 pub use hold_times::{ExchangeHolds, HoldTime, HoldTimes};

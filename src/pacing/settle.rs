@@ -79,6 +79,7 @@ impl Budgets {
             at: booking.bid_at,
             until,
             won: false,
+            ticket: 0,
         };
         let accounts: Vec<_> = self.named(booking).collect();
         for (place, account) in hold.accounts.iter_mut().zip(&accounts) {

@@ -7,7 +7,7 @@ use super::phase::Phase;
 use super::reload::{Outcome, Trigger};
 use super::serve::Common;
 use super::worker::{Reply, empty, not_allowed};
-use super::{PhaseWatch, allocation, approvals, body, budgets, explain, metrics};
+use super::{PhaseWatch, allocation, approvals, body, budgets, explain, markets, metrics};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
@@ -86,17 +86,18 @@ async fn answer(common: &Arc<Common>, phase: &PhaseWatch, request: Request<Incom
         ("/api/v1/allocation", &Method::GET) => json_reply(StatusCode::OK, &allocation::report(common)),
         ("/api/v1/allocation", &Method::POST) => decide_allocation(common, request).await,
         ("/api/v1/approvals" | "/api/v1/allocation", _) => not_allowed("GET, POST"),
+        ("/api/v1/markets", &Method::GET) => json_reply(StatusCode::OK, &markets::report(common)),
         ("/api/v1/reload", &Method::POST) => reload(common).await,
         ("/api/v1/explain", &Method::POST) => explain(common, request).await,
         ("/api/v1/opt-out", &Method::POST) => privacy(common, Action::OptOut, request).await,
         ("/api/v1/opt-in", &Method::POST) => privacy(common, Action::OptIn, request).await,
         ("/api/v1/opt-out/status", &Method::POST) => privacy(common, Action::Status, request).await,
-        ("/metrics" | "/api/v1/budgets", _) => not_allowed("GET"),
+        ("/metrics" | "/api/v1/budgets" | "/api/v1/markets", _) => not_allowed("GET"),
         ("/api/v1/reload" | "/api/v1/explain", _) => not_allowed("POST"),
         ("/api/v1/opt-out" | "/api/v1/opt-in" | "/api/v1/opt-out/status", _) => not_allowed("POST"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "known: /healthz /readyz /metrics /api/v1/budgets /api/v1/approvals /api/v1/allocation, POST /api/v1/reload, POST /api/v1/explain, \
+            "known: /healthz /readyz /metrics /api/v1/budgets /api/v1/approvals /api/v1/allocation /api/v1/markets, POST /api/v1/reload, POST /api/v1/explain, \
              POST /api/v1/opt-out, POST /api/v1/opt-out/status, POST /api/v1/opt-in\n",
         ),
     }

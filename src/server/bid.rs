@@ -327,6 +327,12 @@ fn count_decision(recorder: &mut Recorder, scratch: &Scratch) {
     if let Some(consent) = scratch.audience.consent {
         recorder.count_signal(consent.decided_by);
     }
+    let shades = scratch.bids.iter().filter_map(|bid| bid.candidate.shade);
+    recorder.count(Counter::BidsShaded, shades.clone().count() as u64);
+    recorder.count(
+        Counter::BidsExplored,
+        shades.filter(|shade| shade.explored).count() as u64,
+    );
     for finding in scratch.supply.findings() {
         recorder.count_finding(finding);
     }

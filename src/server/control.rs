@@ -1,8 +1,9 @@
-//! The control thread: moves budgets and caps on in time, ten times a second.
+//! The control thread: moves budgets and caps on in time, ten times a second. Bids of which nothing was heard teach their market here.
 
 use super::allocation::Schedule;
 use super::{Phase, PhaseWatch, clock};
 use crate::engine::{Live, Snapshot};
+use crate::shading::Ticket;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -21,9 +22,15 @@ pub fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("control".into()).spawn(move || {
         let mut allocation = Schedule::default();
+        let mut undecided = Vec::new();
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
             let now = clock::now();
-            let expired = live.budgets.tick(now);
+            let expired = live.budgets.tick_noting(now, |bid| undecided.push(bid));
+            for bid in undecided.drain(..) {
+                if let Some(ticket) = Ticket::from_bits(bid.ticket) {
+                    live.markets.observe_silence(ticket, bid.bid_at);
+                }
+            }
             live.caps.tick(now);
             allocation.tick(&snapshot.load(), &live, now);
             if expired.count > 0 && *phase.borrow() == Phase::Serving {

@@ -4,9 +4,10 @@ use super::bid::time_left_ms;
 use super::body::{self, Encoding};
 use super::clock;
 use super::serve::Common;
-use crate::engine::{self, ExchangeTerms, Explanation, Fate, Outcome, Scored, Snapshot, Step, Turn};
+use crate::engine::{self, Auction, ExchangeTerms, Explanation, Fate, Outcome, Scored, Snapshot, Step, Turn};
 use crate::openrtb::request::{Deal, Request};
 use crate::openrtb::{RequestBuffers, WireFormat};
+use crate::store::exchange::Shading;
 use crate::telemetry::Reason;
 use crate::units::BidId;
 use http::StatusCode;
@@ -81,7 +82,7 @@ fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, fo
         .map(|(index, imp)| {
             let deals = request.deals(imp);
             let fates = found.fates.iter().filter(|fate| usize::from(fate.imp) == index);
-            json!({"id": imp.id, "line_items": fates.map(|fate| line_item(snapshot, deals, fate)).collect::<Vec<_>>()})
+            json!({"id": imp.id, "line_items": fates.map(|fate| line_item(exchange, snapshot, deals, fate)).collect::<Vec<_>>()})
         })
         .collect();
     json!({
@@ -97,7 +98,7 @@ fn describe(request: &Request, exchange: &ExchangeTerms, snapshot: &Snapshot, fo
     })
 }
 
-fn line_item(snapshot: &Snapshot, deals: &[Deal], fate: &Fate) -> Value {
+fn line_item(exchange: &ExchangeTerms, snapshot: &Snapshot, deals: &[Deal], fate: &Fate) -> Value {
     let item = &snapshot.campaigns.line_items()[fate.line_item as usize];
     let (step, reason) = match fate.step {
         Step::Bid => ("bid", None),
@@ -120,8 +121,27 @@ fn line_item(snapshot: &Snapshot, deals: &[Deal], fate: &Fate) -> Value {
             .as_str()
             .into();
         value["scored"] = score(scored);
+        value["scored"]["shading"] = shading(exchange, fate, scored);
     }
     value
+}
+
+/// What the bid was looked for below and why it is what it is, or why it is the value. Null without a price.
+fn shading(exchange: &ExchangeTerms, fate: &Fate, scored: &Scored) -> Value {
+    let not = |why: &str| json!({"shaded": false, "why": why});
+    match scored.shade {
+        Some(shade) => json!({
+            "shaded": true,
+            "why": if shade.explored { "explores beside the best bid" } else { "highest expected surplus" },
+            "paced_value_cpm": shade.value.as_units(),
+            "win_rate": shade.win_rate,
+        }),
+        None if scored.price.is_none() => Value::Null,
+        None if exchange.settings.shading == Shading::Off => not("off at this exchange"),
+        None if fate.deal.is_some() => not("deals never are"),
+        None if scored.auction != Auction::FirstPrice => not("not a first-price auction"),
+        None => not("no value"),
+    }
 }
 
 fn score(scored: &Scored) -> Value {

@@ -79,6 +79,7 @@ impl Collector for Scrape {
         books(&mut encoder, common)?;
         leases(&mut encoder, common)?;
         approvals(&mut encoder, common)?;
+        markets(&mut encoder, common)?;
         state(&mut encoder, common)
     }
 }
@@ -403,6 +404,24 @@ fn approvals(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Err
         ConstGauge::new(count).encode(family.encode_family(&[("state", state)])?)?;
     }
     Ok(())
+}
+
+/// How shaded bids ended, as far as it was learnt from; since the first start.
+fn markets(encoder: &mut DescriptorEncoder, common: &Common) -> Result<(), Error> {
+    let views = common.live.markets.views();
+    let (observed, won) = views.first().map_or((0, 0), |all| (all.observed, all.won));
+    let help = "Shaded bids from whose end markets have learnt";
+    let mut family = encoder.encode_descriptor("shading_outcomes", help, None, MetricType::Counter)?;
+    for (outcome, count) in [("won", won), ("lost", observed - won)] {
+        ConstCounter::new(count).encode(family.encode_family(&[("outcome", outcome)])?)?;
+    }
+    let known = views.iter().filter(|view| view.observed > 0).count();
+    gauge(
+        encoder,
+        "shading_markets",
+        "Markets that have learnt something, all together included",
+        known as i64,
+    )
 }
 
 fn losses(encoder: &mut DescriptorEncoder, counts: &BooksCounts) -> Result<(), Error> {

@@ -15,6 +15,7 @@ mod clock;
 mod control;
 mod explain;
 mod leases;
+mod markets;
 mod metrics;
 mod notice;
 mod opt_out;

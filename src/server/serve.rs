@@ -152,6 +152,7 @@ pub fn serve(parts: Parts, listening: impl FnOnce(SocketAddr, SocketAddr)) -> Re
             opt_outs: live.opt_outs.clone(),
             approvals: live.approvals.clone(),
             allocation: live.allocation.clone(),
+            markets: live.markets.clone(),
             ..BooksSettings::new(common.settings.data.join("books"))
         },
         authority: authority(&common.settings),

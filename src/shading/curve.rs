@@ -22,9 +22,10 @@ pub struct Curve {
 }
 
 impl Curve {
-    pub fn new(cumulative: impl Fn(usize) -> f64) -> Curve {
+    /// Of a market that nobody has bid in: no bid wins, until something is published.
+    pub fn new() -> Curve {
         Curve {
-            cumulative: std::array::from_fn(|step| AtomicU32::new((cumulative(step) as f32).to_bits())),
+            cumulative: [const { AtomicU32::new(0) }; STEPS],
             explored_one_in: AtomicU32::new(1),
         }
     }
@@ -78,8 +79,8 @@ impl Curve {
                 (best, most) = (step, gain);
             }
         }
-        if best == top {
-            // Nothing below the value's own step keeps enough of the win rate.
+        if best == top || most <= 0.0 {
+            // Nothing below the value's own step keeps enough of the win rate, or nothing wins at all.
             return value;
         }
         let bid = grid::between(best, self.peak(best, bottom, top, surplus));

@@ -10,6 +10,7 @@ use super::grid::{self, STEPS};
 use super::path::{MarketName, MarketPath, PLACEMENTS, Ticket};
 use super::told::Told;
 use crate::units::{Cpm, MixHasher, ObjectId, Timestamp};
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -113,6 +114,12 @@ pub struct MarketView {
     pub prices: [Cpm; 3],
 }
 
+impl fmt::Debug for Markets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Markets with room for {}", self.places.len())
+    }
+}
+
 impl Default for Markets {
     /// With room for all placements of 32 pairs of exchange and format.
     fn default() -> Self {
@@ -121,13 +128,15 @@ impl Default for Markets {
 }
 
 impl Markets {
-    /// With room for about `markets_max` markets, at most [`MARKETS_MAX`].
+    /// With room for about `markets_max` markets, at most [`MARKETS_MAX`]; and for a handful always.
     pub fn new(markets_max: usize) -> Markets {
         let markets_max = markets_max.min(MARKETS_MAX);
         // A quarter more, so that probing stays short.
         let places = (markets_max + markets_max / 4).max(PROBES_MAX) + 1;
+        let places: Box<[Place]> = (0..places).map(|_| Place::new()).collect();
+        places[0].learnt().publish(&places[0].curve, None);
         Markets {
-            places: (0..places).map(|_| Place::new()).collect(),
+            places,
             outcomes: AtomicU64::new(0),
         }
     }
@@ -309,7 +318,7 @@ impl Place {
             exchange: AtomicU64::new(0),
             rest: AtomicU64::new(0),
             heard: AtomicI64::new(0),
-            curve: Curve::new(|step| LogNormal::UNKNOWN.win_rate(grid::log_price(step))),
+            curve: Curve::new(),
             learnt: Mutex::new(learnt),
         }
     }

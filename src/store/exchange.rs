@@ -22,6 +22,7 @@ pub struct Exchange {
     pub seats: Vec<(String, String)>,
     /// What `at` means here.
     pub auction: Auction,
+    pub shading: Shading,
     /// The currency of our bids where the request allows it; else one that the request allows and a rate is known for.
     pub currency: Currency,
     /// Taken off `tmax` for the way there and back.
@@ -135,6 +136,16 @@ impl Auction {
             AuctionType::FirstPrice
         })
     }
+}
+
+/// What is bid in the exchange's open first-price auctions. Deals and second price are always bid at value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shading {
+    /// The value.
+    #[default]
+    Off,
+    /// What is learnt to be worth most, from notices of wins and losses.
+    Learn,
 }
 
 /// A field that an exchange refuses bids without. `id`, `impid`, `price`, `adm`, `crid`, `cid`, `adid` and `mtype` are in

@@ -16,6 +16,10 @@ pub enum Counter {
     /// Requests answered with at least one bid.
     Answered,
     Bids,
+    /// Bids below their value, in first-price auctions.
+    BidsShaded,
+    /// Of those, the ones drawn beside the best bid.
+    BidsExplored,
     /// Requests answered without a bid.
     NoBids,
     Malformed,
@@ -40,10 +44,12 @@ pub enum Counter {
 }
 
 impl Counter {
-    pub const ALL: [Counter; 21] = [
+    pub const ALL: [Counter; 23] = [
         Counter::Requests,
         Counter::Answered,
         Counter::Bids,
+        Counter::BidsShaded,
+        Counter::BidsExplored,
         Counter::NoBids,
         Counter::Malformed,
         Counter::Refused,
@@ -70,6 +76,11 @@ impl Counter {
             Counter::Requests => ("requests", "Bid requests received"),
             Counter::Answered => ("requests_answered", "Bid requests answered with at least one bid"),
             Counter::Bids => ("bids", "Bids sent"),
+            Counter::BidsShaded => ("bids_shaded", "Bids whose price was looked for below their value"),
+            Counter::BidsExplored => (
+                "bids_explored",
+                "Shaded bids drawn beside the best one, to learn what wins",
+            ),
             Counter::NoBids => ("no_bids", "Bid requests answered without a bid"),
             Counter::Malformed => ("requests_malformed", "Bid requests answered 400"),
             Counter::Refused => ("requests_refused", "Bid requests answered 401, 405, 413 or 415"),

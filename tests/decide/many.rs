@@ -7,9 +7,12 @@ use outbid::openrtb::notice::PriceUnit;
 use outbid::openrtb::price_crypto::PriceCodec;
 use outbid::openrtb::privacy::PrivacyPolicy;
 use outbid::pacing::Budgets;
+use outbid::shading::{MarketId, Outcome};
 use outbid::store::campaigns::definition::*;
 use outbid::store::campaigns::expression::Expression;
-use outbid::store::exchange::{Auction, Auth, BidCounts, BillingEvent, Exchange, NoBidForm, Notices};
+use outbid::store::exchange::{
+    Auction, Auth, BidCounts, BillingEvent, Exchange, NoBidForm, Notices, Shading,
+};
 use outbid::store::models::Model;
 use outbid::store::profiles::{Dimension, Gender, Profiles, RamProfiles, Record, RecordTag};
 use outbid::store::rates::{Rate, Rates};
@@ -87,7 +90,24 @@ pub fn market(line_items: usize, seed: u64, daily: Nanos) -> (Snapshot, Live) {
     };
     let live = Live::new(Arc::new(Budgets::new(4096)), Arc::new(Caps::new(4096)));
     let snapshot = Snapshot::build(parts, &live, NOW).unwrap_or_else(|problems| panic!("{problems:?}"));
+    teach(&live, &mut dice);
     (snapshot, live)
+}
+
+/// As many outcomes as it takes until bids are shaded by what was learnt.
+fn teach(live: &Live, dice: &mut Dice) {
+    for _ in 0..500 {
+        let (bid, price) = (
+            Cpm(10_000 * (1 + dice.below(600)) as i64),
+            Cpm(5_000 * (1 + dice.below(600)) as i64),
+        );
+        let outcome = if bid >= price {
+            Outcome::WonAt(price)
+        } else {
+            Outcome::LostTo(price)
+        };
+        live.markets.observe(MarketId::default(), bid, outcome);
+    }
 }
 
 /// A request as an exchange sends them: one imp in most, a user who is known in three of four.
@@ -183,6 +203,7 @@ fn exchange() -> Exchange {
         exp_dooh_s: 600,
         win_hold_s: 60,
         learn_win_hold: true,
+        shading: Shading::Learn,
     }
 }
 
