@@ -31,11 +31,11 @@ use crate::optouts::{Change, Direction, OptOutError, OptOuts};
 use crate::pacing::{Budgets, Settled};
 use crate::shading::Markets;
 use crate::units::{EntryId, Nanos, Timestamp};
-use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
@@ -94,7 +94,9 @@ pub struct Bookkeeper {
 /// Where inbound events are handed in; one for every server task that wants one.
 #[derive(Clone)]
 pub struct Desk {
-    queue: Sender<Message>,
+    queue: SyncSender<Message>,
+    /// Messages in the queue.
+    waiting: Arc<AtomicUsize>,
     counts: Arc<BooksCounts>,
 }
 
@@ -155,13 +157,17 @@ impl Bookkeeper {
             .teaching(settings.markets.clone());
         let folder = DiskFolder::open_on(&settings.dir, wrap).map_err(at_dir(&settings.dir))?;
         let (office, replayed) = Office::open(settings, Arc::new(folder), books, now)?;
-        let (sender, queue) = channel::bounded(settings.queue_max);
+        // Of the standard library: what waits when the thread ends is dropped with its end of the queue, so that nobody waits for ever for
+        // an answer. The bounded channels of crossbeam keep it until the last sender goes.
+        let (sender, queue) = mpsc::sync_channel(settings.queue_max);
+        let waiting = Arc::new(AtomicUsize::new(0));
         let counts = Arc::new(BooksCounts::default());
         let clerk = Clerk {
             _lock: lock,
             settings: settings.clone(),
             office,
             queue,
+            waiting: waiting.clone(),
             counts: counts.clone(),
             replies: Vec::with_capacity(settings.batch_max),
         };
@@ -172,6 +178,7 @@ impl Bookkeeper {
         Ok(Bookkeeper {
             desk: Desk {
                 queue: sender,
+                waiting,
                 counts,
             },
             thread: Some(thread),
@@ -197,6 +204,7 @@ impl Bookkeeper {
             return Ok(());
         };
         // Fails only where the thread is gone already; joining says why.
+        self.desk.waiting.fetch_add(1, Ordering::Relaxed);
         let _ = self.desk.queue.send(Message::Stop);
         thread.join().unwrap_or(Err(BooksError::Panicked))
     }
@@ -240,7 +248,7 @@ impl Desk {
             of_dead,
             reply,
         };
-        match self.queue.try_send(message) {
+        match self.try_send(message) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);
@@ -283,7 +291,7 @@ impl Desk {
     }
 
     fn hand_in(&self, message: Message) -> Result<(), NotBooked> {
-        match self.queue.try_send(message) {
+        match self.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
             Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
@@ -298,11 +306,21 @@ impl Desk {
         at: Timestamp,
     ) -> Result<oneshot::Receiver<Result<bool, NotBooked>>, NotBooked> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Message::Clear(place, at, reply)) {
+        match self.try_send(Message::Clear(place, at, reply)) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
             Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
         }
+    }
+
+    /// Relaxed counts: a number for a page, behind which nothing is read.
+    fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.queue.try_send(message);
+        if sent.is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        sent
     }
 
     pub fn counts(&self) -> &BooksCounts {
@@ -310,7 +328,7 @@ impl Desk {
     }
 
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -334,6 +352,7 @@ struct Clerk {
     settings: BooksSettings,
     office: Office,
     queue: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
     counts: Arc<BooksCounts>,
     /// Of the records that the office has not committed, in their order.
     replies: Vec<Reply>,
@@ -367,6 +386,7 @@ impl Clerk {
         let Ok(mut message) = self.queue.recv() else {
             return Ok(false);
         };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         loop {
             match message {
                 Message::Inbound {
@@ -385,16 +405,23 @@ impl Clerk {
             if self.replies.len() >= self.settings.batch_max {
                 return Ok(true);
             }
-            match self.queue.try_recv() {
-                Ok(next) => message = next,
-                Err(_) => return Ok(true),
+            match self.next() {
+                Some(next) => message = next,
+                None => return Ok(true),
             }
         }
     }
 
+    /// What waits already.
+    fn next(&self) -> Option<Message> {
+        let message = self.queue.try_recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(message)
+    }
+
     /// What was handed in while the stop was on its way.
     fn take_rest(&mut self) -> Result<(), BooksError> {
-        while let Ok(message) = self.queue.try_recv() {
+        while let Some(message) = self.next() {
             match message {
                 Message::Inbound {
                     inbound,

@@ -32,7 +32,7 @@ fn every_command_shows_an_example() {
         let help = run(command.split_whitespace().chain(["--help"]));
         assert!(help.status.success(), "{command}");
         assert!(
-            text(&help).contains("Example: outbid"),
+            text(&help).contains("Example: outbid") || text(&help).contains("Examples: outbid"),
             "{command}:\n{}",
             text(&help)
         );
