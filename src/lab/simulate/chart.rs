@@ -177,8 +177,8 @@ fn draw(title: &str, lines: &[Line], out: &mut String) -> std::fmt::Result {
             short(value)
         )?;
     }
-    for tick in 0..=X_TICKS {
-        let slot = tick * (count - 1) / X_TICKS;
+    for tick in 0..X_TICKS {
+        let slot = tick * count / X_TICKS;
         let minutes = slot as i64 * SLOT_MS / 60_000;
         write!(
             out,

@@ -10,8 +10,8 @@ use crate::pacing::AccountKind;
 use crate::units::{AccountId, Cpm, Limits, Nanos, ObjectId, Probability, Timestamp};
 use world::{Ad, Format, ImpTruth, KnownAd, Law, Mix, User, Visit, World, settle};
 
-/// People of the world: each comes by ten times in a day of 200,000 auctions.
-const PEOPLE: u64 = 20_000;
+/// People of the world: each comes by twenty times in a day of 200,000 auctions.
+const PEOPLE: u64 = 10_000;
 /// Visits looked at before the goals are set, as a forecast would.
 const FORECAST: u64 = 8_192;
 /// Numbers of visits that are not part of the day.
@@ -111,7 +111,7 @@ struct ItemTerms {
 
 #[rustfmt::skip]
 const ITEMS: [ItemTerms; 4] = [
-    ItemTerms { name: "shop-clicks", campaign: 0, domain: "fashion-shop.example", category: "IAB18", share: 0.8, cap: Some(12), alone: 1.0 },
+    ItemTerms { name: "shop-clicks", campaign: 0, domain: "fashion-shop.example", category: "IAB18", share: 0.8, cap: Some(20), alone: 1.0 },
     ItemTerms { name: "shop-buyers", campaign: 0, domain: "fashion-shop.example", category: "IAB18", share: 0.8, cap: None, alone: 1.0 },
     ItemTerms { name: "brand-reach", campaign: 1, domain: "car-maker.example", category: "IAB2", share: 0.9, cap: None, alone: 2.0 },
     ItemTerms { name: "brand-deal", campaign: 1, domain: "car-maker.example", category: "IAB2", share: 0.5, cap: None, alone: 1.0 },

@@ -8,6 +8,9 @@
 //! mishaps ─► crashes in the middle of a write, restarts, reloads; a server that is away, slow or cut off
 //! ```
 //!
+//! A slot of a plan that the market cannot fill (few requests at night, a budget that was lowered meanwhile) counts in the slot
+//! error as if it could: read it on days without faults, and where the budget buys a small share of the auctions.
+//!
 //! What is real: `pacing` (budgets, holds, learnt hold times, leases, the local authority), `caps`, `events` (token, books,
 //! journal, checkpoints), `journal`. What is not: requests are no OpenRTB, tokens are not sealed, predictions are the
 //! world's law, and the server that several nodes share is a twin of the scripts on Redis.

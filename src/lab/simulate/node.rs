@@ -14,7 +14,7 @@ use crate::events::office::Office;
 use crate::events::token::{Format, ImpRef, Token};
 use crate::openrtb::notice::PriceUnit;
 use crate::pacing::lease::{Authority, LocalAuthority};
-use crate::pacing::{Account, Budgets, Leases, PacePlan, Settled};
+use crate::pacing::{Account, Budgets, ExchangeHolds, ExchangeTraffic, Leases, PacePlan, Settled};
 use crate::store::exchange::BillingEvent;
 use crate::store::rates::Rate;
 use crate::units::{BidId, Cpm, Currency, Limits, MixHasher, Nanos, ObjectId, Timestamp, UserKey};
@@ -26,8 +26,10 @@ use world::Visit;
 
 /// All people of the world, and then some.
 const USERS_MAX: usize = 1 << 15;
+/// The control thread has its turn this often: a tenth of what it has in the product, and two steps of the pace at once.
+const TICK_MS: i64 = 2_000;
 /// Caps that are over are let go of this often.
-const CAPS_EVERY_MS: i64 = 600_000;
+const CAPS_EVERY_MS: i64 = 3_600_000;
 /// A checkpoint is made after so many records: some twenty a day.
 const CHECKPOINT_RECORDS: u64 = 20_000;
 /// Checkpoints, and with them the segments behind the oldest, that stay on the disk.
@@ -64,6 +66,8 @@ struct Process {
     accounts: Vec<Arc<Account>>,
     office: Office,
     leases: Leases,
+    holds: Arc<ExchangeHolds>,
+    requests: Arc<ExchangeTraffic>,
     next_bid: u64,
     ticked_at: Timestamp,
     caps_ticked_at: Timestamp,
@@ -144,6 +148,8 @@ impl Node {
             Ok(leases) => leases,
             Err(error) => return self.died_in_start(&error),
         };
+        let holds = budgets.hold_times().of(terms.exchange);
+        let requests = budgets.traffic().of(terms.exchange);
         self.boots += 1;
         self.process = Some(Process {
             budgets,
@@ -151,6 +157,8 @@ impl Node {
             accounts,
             office,
             leases,
+            holds,
+            requests,
             next_bid: 0,
             ticked_at: now,
             caps_ticked_at: now,
@@ -194,13 +202,13 @@ impl Node {
         self.survived()
     }
 
-    /// The control thread's turn: at most one a second.
+    /// The control thread's turn.
     pub fn tick(&mut self, at: Timestamp) -> Result<(), Died> {
         let now = self.clock(at);
         let Some(process) = &mut self.process else {
             return Ok(());
         };
-        if now.since(process.ticked_at) < 1_000 {
+        if now.since(process.ticked_at) < TICK_MS {
             return Ok(());
         }
         process.ticked_at = now;
@@ -239,7 +247,7 @@ impl Node {
         let now = self.clock(at);
         let (number, boots) = (self.number, self.boots);
         let process = self.process.as_mut()?;
-        process.budgets.traffic().of(terms.exchange).count();
+        process.requests.count();
         let user = UserKey(visit.person as u64 + 1);
         let (item, chance, price, floor) = process.best(market, visit, user, (seed, now))?;
         let of = &market.items[item];
@@ -333,11 +341,7 @@ impl Process {
     }
 
     fn win_hold_s(&self, terms: &Terms, visit: &Visit) -> u32 {
-        let learnt = self
-            .budgets
-            .hold_times()
-            .of(terms.exchange)
-            .hold_s(format(visit) as u8);
+        let learnt = self.holds.hold_s(format(visit) as u8);
         learnt.unwrap_or(terms.win_hold_s).min(self.budgets.hold_max_s())
     }
 

@@ -571,17 +571,14 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// A lowered limit counts once every node has heard of it, and from the server what the others hold.
+    /// A lowered limit counts once every node has read it, and heard from the server what the others hold.
     fn lower_when_heard(&mut self) {
         let Some(since) = self.lowered else { return };
-        let cut = |node: &Node| {
-            node.is_up()
-                && self
-                    .server
-                    .as_ref()
-                    .is_some_and(|server| server.way(node.number) != Way::Open)
+        let is_cut_off = |node: &Node| {
+            let way = self.server.as_ref().map(|server| server.way(node.number));
+            node.is_up() && way.is_some_and(|way| way != Way::Open)
         };
-        if self.nodes.iter().any(cut) {
+        if self.nodes.iter().any(is_cut_off) {
             self.lowered = Some(self.now);
         } else if self.now.since(since) >= LOWERED_AFTER_MS {
             self.oracle.limit(self.now, self.limits.clone());

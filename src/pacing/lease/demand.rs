@@ -28,6 +28,8 @@ pub struct Demand {
     target: i64,
     /// As configured at the last look.
     limit: i64,
+    /// At the last look.
+    quarantined: i64,
     /// Given back to the others; until a bid asks for it.
     yielded: bool,
 }
@@ -38,6 +40,8 @@ pub struct Look {
     pub limit: i64,
     pub granted: i64,
     pub committed: i64,
+    /// Of it, set aside for bids of an earlier process.
+    pub quarantined: i64,
     /// The largest amount refused since the last look for want of a grant.
     pub asked: i64,
     /// Since the last look.
@@ -62,7 +66,10 @@ impl Demand {
             committed,
             ..
         } = *look;
-        let was_lowered = limit < std::mem::replace(&mut self.limit, limit);
+        // An earlier process may have been granted it under a higher limit, too.
+        let was_set_aside =
+            std::mem::replace(&mut self.quarantined, look.quarantined) > 0 && look.quarantined == 0;
+        let was_lowered = limit < std::mem::replace(&mut self.limit, limit) || was_set_aside;
         if limit == UNLIMITED {
             return Wish::Keep;
         }
@@ -126,6 +133,7 @@ mod tests {
             limit: 1_000 * UNIT,
             granted,
             committed,
+            quarantined: 0,
             asked: 0,
             passed_ms: 100,
             is_ahead: false,
@@ -198,15 +206,15 @@ mod tests {
     #[test]
     fn what_was_granted_under_a_higher_limit_is_claimed_anew() {
         let mut demand = Demand::default();
-        assert_eq!(demand.wish(&look(UNIT, 5 * UNIT)), Wish::Keep);
+        assert_eq!(demand.wish(&look(0, 5 * UNIT)), Wish::Keep);
         let lowered = |granted| Look {
             limit: 900 * UNIT,
-            ..look(UNIT, granted)
+            ..look(0, granted)
         };
-        assert_eq!(demand.wish(&lowered(5 * UNIT)), Wish::Lower(UNIT));
-        assert!(matches!(demand.wish(&lowered(UNIT)), Wish::Raise(_)));
+        assert_eq!(demand.wish(&lowered(5 * UNIT)), Wish::Lower(0));
+        assert!(matches!(demand.wish(&lowered(0)), Wish::Raise(_)));
         assert_eq!(
-            demand.wish(&look(UNIT, 5 * UNIT)),
+            demand.wish(&look(0, 5 * UNIT)),
             Wish::Keep,
             "a raised limit leaves it"
         );

@@ -155,6 +155,7 @@ impl Leases {
             limit,
             granted: period.counter.read().granted,
             committed: period.counter.committed(),
+            quarantined: period.counter.read().quarantined,
             asked: period.take_asked(),
             passed_ms,
             is_ahead: now < period.span.from,

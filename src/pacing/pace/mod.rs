@@ -31,8 +31,10 @@ pub const STEP_MS: i64 = 1_000;
 const PLANNED_EVERY_MS: i64 = Timestamp::MS_PER_HOUR;
 /// Of a limit, what has to be bid until observed shares of it are believed.
 const BELIEVED_AFTER: f64 = 0.0005;
-/// Time constant of the rate at which other nodes spend: they are seen lease by lease.
-const OTHERS_S: f64 = 60.0;
+/// Time constant of what other nodes have used and how fast: they are seen lease by lease, some minutes of spend at a time.
+const OTHERS_S: f64 = 600.0;
+/// Other nodes have become at most so many times as fast or as slow as they were, as far as this node can guess.
+const OTHERS_FOLLOW: f64 = 4.0;
 /// A plan ends early by how far money in flight is above this many seconds of spend, as what is on hold at the end of a period
 /// can no longer be bid. Up to here that costs less than half a percent of a day.
 const IN_FLIGHT_S: f64 = 600.0;
@@ -58,6 +60,8 @@ struct State {
     stepped_at: Option<Timestamp>,
     /// By scope: what other nodes have used, and how fast it grows.
     others: [Others; 3],
+    /// This node's own rate, as late as those of the others are known.
+    rate_before: f64,
 }
 
 #[derive(Debug)]
@@ -68,6 +72,9 @@ struct Day {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Others {
+    /// As the leases say: in steps.
+    seen: f64,
+    /// The same, without the steps.
     used: f64,
     rate: f64,
 }
@@ -187,6 +194,7 @@ impl Default for State {
             flow: Flow::new(Shares::UNKNOWN),
             stepped_at: None,
             others: [Others::default(); 3],
+            rate_before: 0.0,
         }
     }
 }
@@ -204,10 +212,20 @@ impl State {
         for (others, (period, limit)) in self.others.iter_mut().zip(view.periods().into_iter().zip(each)) {
             others.follow(period, limit, seconds);
         }
+        self.rate_before += (self.flow.rate() - self.rate_before) * passed_of(OTHERS_S, seconds);
         self.plan_day(sight);
         let Some(day) = &self.day else { return [None; 3] };
         let horizon = Horizon::new(*now, &self.flow, as_f64(view.lifetime.reserved));
-        let [others_hour, others_day, others_ever] = self.others;
+        // They are paced as this node is: since they were seen they have become faster or slower with it.
+        let faster = if self.rate_before > 0.0 {
+            (self.flow.rate() / self.rate_before).clamp(1.0 / OTHERS_FOLLOW, OTHERS_FOLLOW)
+        } else {
+            1.0
+        };
+        let [others_hour, others_day, others_ever] = self.others.map(|others| Others {
+            rate: others.rate * faster,
+            ..others
+        });
 
         let hour = Span::around(Unit::Hour, sight.zone, *now);
         let in_hour = |at: Timestamp| at.since(hour.from) as f64 / hour.until.since(hour.from) as f64;
@@ -306,11 +324,26 @@ impl Others {
         let (Some(whole), Some(left)) = (limit, period.limit) else {
             return *self = Others::default();
         };
-        let used = (whole - left).0.max(0) as f64;
-        let grown = (used - self.used).max(0.0) / seconds;
-        self.rate += (grown - self.rate) * (1.0 - (-seconds / OTHERS_S).exp());
-        self.used = used;
+        let seen = (whole - left).0.max(0) as f64;
+        // The first look, and another period.
+        if self.seen == 0.0 || seen < self.seen / 2.0 {
+            *self = Others {
+                seen,
+                used: seen,
+                ..*self
+            };
+            return;
+        }
+        let passed = passed_of(OTHERS_S, seconds);
+        self.rate += ((seen - self.seen).max(0.0) / seconds - self.rate) * passed;
+        self.used += self.rate * seconds + (seen - self.used) * passed;
+        self.seen = seen;
     }
+}
+
+/// The share of something with this time constant that passes in `seconds`.
+fn passed_of(constant_s: f64, seconds: f64) -> f64 {
+    1.0 - (-seconds / constant_s).exp()
 }
 
 /// Booked on this node, or set aside for what may still be.
