@@ -146,10 +146,7 @@ fn check(c: &mut Criterion) {
         b.iter(|| black_box(caps.allows(UserKey(next() | 1 << 63), &rules.caps, NOW)));
     });
     drop(caps);
-    let before = resident_mb();
     let all = plain(&rules, users);
-    let took = resident_mb().saturating_sub(before);
-    println!("the same in a hash map: {took} MB");
     group.bench_function("rival_mutex_three_caps_any_user", |b| {
         b.iter(|| black_box(plain_allows(&all, user(next(), users), &rules.caps)));
     });
