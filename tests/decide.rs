@@ -22,6 +22,7 @@ use outbid::openrtb::WireFormat;
 use outbid::openrtb::request::Request;
 use outbid::openrtb::response::MarkupType;
 use outbid::optouts::OptOuts;
+use outbid::pacing::Happened;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
 use outbid::telemetry::Reason;
 use outbid::units::{Cpm, Nanos, Timestamp};
@@ -131,6 +132,46 @@ fn a_value_bid_is_multiplied_and_then_cut_to_its_ceiling() {
     let max_bid = format!("cpc = 0.50 }}\nmax_bid = {ceiling}");
     let (price, ..) = priced(&[click, peak, (CAMPAIGN, "cpc = 0.50 }", &max_bid)]);
     assert_eq!(price, Some(ceiling));
+}
+
+#[test]
+fn a_target_moves_bids_within_its_bounds_and_never_above_the_ceiling() {
+    let price_after = |more: &str, clicks: usize| {
+        let keys = format!("cpm = 2.00 }}\n{more}");
+        let mut stage = golden::stage(&[], &[(CAMPAIGN, "cpm = 2.00 }", &keys)], NOW);
+        stage.live.budgets.tick(NOW);
+        for _ in 0..clicks {
+            let account = outbid::units::AccountId::line_item("cars");
+            stage.live.budgets.happened(account, Happened::Click, 1_000);
+        }
+        stage.live.budgets.tick(Timestamp(NOW.0 + 1_000));
+        let body = base_request("banner").to_string();
+        with_request(&body, |request| {
+            stage.decide(request, AT);
+            stage.scratch.bids[0].price
+        })
+        .expect("a sound request")
+    };
+    let kpi = "kpi = { cpc = 0.50, bounds = [0.5, 1.5] }";
+    assert_eq!(price_after(kpi, 0), Cpm(2_000_000));
+    assert_eq!(
+        price_after(kpi, 2),
+        Cpm(2_200_000),
+        "22 clicks for the cost of 20"
+    );
+    assert_eq!(price_after(kpi, 1_000), Cpm(3_000_000), "the bound");
+    let ceiling = format!("{kpi}\nmax_bid = 2.10");
+    assert_eq!(price_after(&ceiling, 1_000), Cpm(2_100_000));
+    let multiplied = format!(
+        "kpi = {{ cpc = 0.50, bounds = [0.5, 10.0] }}\nmultiplier = [{{ factor = 5.0, when = {{ country = [\"USA\"] }} }}]"
+    );
+    assert_eq!(price_after(&multiplied, 0), Cpm(10_000_000));
+    assert_eq!(
+        price_after(&multiplied, 1_000),
+        Cpm(20_000_000),
+        "ten times at most, whatever multiplies"
+    );
+    assert_eq!(price_after("", 1_000), Cpm(2_000_000), "without a target");
 }
 
 #[test]

@@ -244,3 +244,24 @@ fn bid_price(
         Err(Reason::BelowFloor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_product_of_all_factors_is_within_a_tenth_and_ten_and_grows_with_each(
+            multiplier in 100..=10_000_u32,
+            kpi in 100_000..=10_000_000_u32,
+            more in 0..=5_000_000_u32,
+        ) {
+            let product = factor_micros(multiplier, kpi);
+            prop_assert!((100_000..=10_000_000).contains(&product));
+            prop_assert!(factor_micros(multiplier, kpi + more) >= product);
+            prop_assert!(factor_micros(multiplier + more / 1000, kpi) >= product);
+            prop_assert_eq!(factor_micros(1000, kpi), kpi);
+        }
+    }
+}
