@@ -22,7 +22,7 @@ use std::fmt::Write;
 pub const PIXEL_PATH: &str = "/n/conv";
 pub const POSTBACK_PATH: &str = "/n/postback";
 
-/// A token is 206 characters; names, order ids and a signature fit many times beside it.
+/// A token is some 210 characters; names, order ids and a signature fit many times beside it.
 const QUERY_BYTES_MAX: usize = 4096;
 const PARAMETERS_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 64;

@@ -11,6 +11,7 @@ use super::serve::Common;
 use super::worker::{Reply, Worker, not_allowed};
 use crate::engine::Snapshot;
 use crate::events::bookkeeper::NotBooked;
+use crate::events::token::TOKEN_LEN;
 use crate::openrtb::notice::NoticeQuery;
 use crate::optouts::{Change, Direction, Source};
 use crate::units::{EntryId, UserKey, split_user_id};
@@ -42,8 +43,7 @@ pub fn form(action: &str, token: &str) -> String {
 /// A link that we did not make, or that was cut on its way.
 pub fn no_such_link(as_json: bool) -> Reply {
     if as_json {
-        let body =
-            json!({"error": "the token is none of ours: it has 208 characters, and none of them may change"});
+        let body = json!({"error": format!("the token is none of ours: it has {TOKEN_LEN} characters, and none of them may change")});
         return page::json(StatusCode::UNAUTHORIZED, &body);
     }
     let body = "<p>It may have been cut off when it was copied. Open it again from the ad.</p>";
