@@ -162,12 +162,10 @@ fn a_target_moves_bids_within_its_bounds_and_never_above_the_ceiling() {
     assert_eq!(price_after(kpi, 1_000), Cpm(3_000_000), "the bound");
     let ceiling = format!("{kpi}\nmax_bid = 2.10");
     assert_eq!(price_after(&ceiling, 1_000), Cpm(2_100_000));
-    let multiplied = format!(
-        "kpi = {{ cpc = 0.50, bounds = [0.5, 10.0] }}\nmultiplier = [{{ factor = 5.0, when = {{ country = [\"USA\"] }} }}]"
-    );
-    assert_eq!(price_after(&multiplied, 0), Cpm(10_000_000));
+    let multiplied = "kpi = { cpc = 0.50, bounds = [0.5, 10.0] }\nmultiplier = [{ factor = 5.0, when = { country = [\"USA\"] } }]";
+    assert_eq!(price_after(multiplied, 0), Cpm(10_000_000));
     assert_eq!(
-        price_after(&multiplied, 1_000),
+        price_after(multiplied, 1_000),
         Cpm(20_000_000),
         "ten times at most, whatever multiplies"
     );
