@@ -4,12 +4,12 @@
 mod shading;
 
 use jiff::tz::TimeZone;
-use outbid::allocation::{Allocation, Source};
+use outbid::allocation::{Allocation, Fact, RoiRule, Rules, Slice, Source};
 use outbid::approvals::{Approvals, Place};
 use outbid::caps::{BackOff, Buyers, CapLevel, CapObject, CapRule, Caps, Seen};
 use outbid::events::booking::{Flags, Record, Verdict};
 use outbid::events::bookkeeper::{Bookkeeper, BooksError, BooksSettings, Desk, NotBooked, Receipt};
-use outbid::events::books::Books;
+use outbid::events::books::{Books, Word};
 use outbid::events::lock::LockError;
 use outbid::events::memory::MemoryLimits;
 use outbid::events::notice::{Conversion, Engagement, Inbound, Paid, Told, What};
@@ -913,7 +913,7 @@ fn open(settings: &BooksSettings, world: &World) -> Bookkeeper {
 }
 
 fn clear(desk: &Desk) -> Result<bool, NotBooked> {
-    desk.clear(PLACE(), Timestamp(T0.0 + 10_000))?
+    desk.say(Word::ShowAgain(PLACE()), Timestamp(T0.0 + 10_000))?
         .blocking_recv()
         .unwrap_or(Err(NotBooked::Closed))
 }
@@ -1362,4 +1362,75 @@ fn what_a_source_cost_and_brought_is_counted_once_and_survives_a_restart() {
         (0.0, 0.0),
         "taken back"
     );
+}
+
+#[test]
+fn a_person_s_word_on_a_weight_is_durable_when_it_is_acknowledged() {
+    let slice = Slice::LineItem(ObjectId::of("li"));
+    let allocation = Arc::new(Allocation::default());
+    let source = Source {
+        line_item: ObjectId::of("li"),
+        exchange: ObjectId::of("demo"),
+        format: 1,
+        placement: 7,
+    };
+    allocation
+        .sources
+        .count(source, Fact::Impression(Nanos(1_000_000_000)), T0);
+    let bought = Fact::Conversion {
+        event: ObjectId::of("purchase"),
+        count: 1,
+        value: Nanos(5_000_000_000),
+    };
+    allocation.sources.count(source, bought, T0);
+    let rules = Rules {
+        every_ms: 1,
+        event: ObjectId::of("purchase"),
+        conversions_min: 0.5,
+        cac_max: None,
+        approve_above: 1.1,
+        ltv: None,
+        roi: Some(RoiRule {
+            more_over: 1.5,
+            step: 0.3,
+            target: None,
+        }),
+        retention: None,
+        pause_ms: 1_000,
+    };
+    for ms in 0..2 {
+        let now = Timestamp(T0.0 + ms);
+        allocation
+            .weights
+            .review(ObjectId::of("c"), &rules, &allocation.sources.all(now), now);
+    }
+    assert!(
+        (allocation.weights.of(&source) - 1.1).abs() < 1e-9,
+        "the rest is proposed"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let open_in = |dir: &Path, allocation: &Arc<Allocation>| {
+        let settings = BooksSettings {
+            allocation: allocation.clone(),
+            ..settings(dir)
+        };
+        let world = World::new();
+        Bookkeeper::try_open(&settings, world.budgets, world.caps, T0).unwrap()
+    };
+    let keeper = open_in(dir.path(), &allocation);
+    let say = |word| keeper.desk().say(word, T0).unwrap().blocking_recv().unwrap();
+    assert_eq!(say(Word::Approve(slice)), Ok(true));
+    assert_eq!(
+        say(Word::Approve(slice)),
+        Ok(false),
+        "nothing is proposed any more"
+    );
+
+    // What a crash leaves: the files as they are now.
+    let image = tempfile::tempdir().unwrap();
+    copy(dir.path(), image.path());
+    let again = Arc::new(Allocation::default());
+    let _keeper = open_in(image.path(), &again);
+    assert!((again.weights.of(&source) - 1.3).abs() < 1e-9);
 }

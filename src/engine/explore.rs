@@ -5,6 +5,7 @@ use super::{ExchangeTerms, Live, Scratch, Snapshot, Turn};
 use crate::allocation::{Source, Trial};
 use crate::openrtb::request::{Imp, Request};
 use crate::store::campaigns::definition::BidStrategy;
+use crate::store::campaigns::place_of;
 use crate::telemetry::Reason;
 use crate::units::{Cpm, MixHasher, ObjectId};
 
@@ -18,7 +19,9 @@ const DICE: u64 = 0x7472_6961_6c73;
 pub struct Standing {
     /// 16 bits of a hash of the place; never 0.
     pub placement: u16,
-    /// What the value is multiplied by: the weight of the source, and of a trial the ratio that was drawn.
+    /// What the model makes of it, before the factor.
+    pub worth: Cpm,
+    /// What that is multiplied by: the weight of the source, and of a trial the ratio that was drawn.
     pub factor: f64,
     /// It may be tried.
     trial: Option<Trial>,
@@ -34,6 +37,7 @@ impl Standing {
     /// As if nothing was known: neither weighed nor tried.
     pub const PLAIN: Standing = Standing {
         placement: 0,
+        worth: Cpm::ZERO,
         factor: 1.0,
         trial: None,
         weight: 1.0,
@@ -48,12 +52,16 @@ impl Standing {
 
     /// Of what a bid is worth by the model, what it is bid at; never above `max`.
     pub(super) fn weigh(&self, value: Cpm, max: Option<Cpm>) -> Cpm {
-        if self.factor == 1.0 {
-            return value;
-        }
-        let weighed = Cpm(((value.0 as f64 * self.factor).round() as i64).min(Cpm::MAX.0));
-        max.map_or(weighed, |max| weighed.min(max))
+        weighed(value, self.factor, max)
     }
+}
+
+fn weighed(value: Cpm, factor: f64, max: Option<Cpm>) -> Cpm {
+    if factor == 1.0 {
+        return value;
+    }
+    let weighed = Cpm(((value.0 as f64 * factor).round() as i64).min(Cpm::MAX.0));
+    max.map_or(weighed, |max| weighed.min(max))
 }
 
 /// Fills the standing of every candidate; what rests falls out.
@@ -128,23 +136,13 @@ fn standing(
     standing
 }
 
-/// Once candidates have their values: how likely each was to be the best of the open auction on its imp.
+/// Once candidates have their prices: how likely each was to be the best of the open auction on its imp.
 pub(super) fn propensities(snapshot: &Snapshot, candidates: &mut [Candidate], seed: u64) {
-    let mut start = 0;
-    while start < candidates.len() {
-        let imp = candidates[start].imp;
-        let same = candidates[start..]
-            .iter()
-            .take_while(|candidate| candidate.imp == imp)
-            .count();
-        let of_imp = &mut candidates[start..start + same];
-        if of_imp
-            .iter()
-            .any(|candidate| is_open(candidate) && candidate.standing.trial.is_some())
-        {
+    for of_imp in candidates.chunk_by_mut(|a, b| a.imp == b.imp) {
+        let is_tried = |candidate: &Candidate| is_open(candidate) && candidate.standing.trial.is_some();
+        if of_imp.iter().any(is_tried) {
             estimate(snapshot, of_imp, seed);
         }
-        start += same;
     }
 }
 
@@ -152,45 +150,55 @@ fn is_open(candidate: &Candidate) -> bool {
     candidate.price.is_some() && candidate.fell_out.is_none() && candidate.deal.is_none()
 }
 
-/// The draw that was made counts as one of `DRAWS` + 1, so that nothing that was bid was impossible.
+/// The draw that was made counts as one of `DRAWS` + 1, so that nothing that was bid was impossible. What fell out by the draw
+/// that was made is not looked at in others.
 fn estimate(snapshot: &Snapshot, of_imp: &mut [Candidate], seed: u64) {
-    let mut best = [0_u32; DRAWS as usize];
+    let mut best = [usize::MAX; DRAWS as usize];
     for (draw, best) in best.iter_mut().enumerate() {
         let seed = MixHasher::mix(seed, DICE + 1 + draw as u64);
-        let drawn = |candidate: &Candidate| drawn_value(snapshot, candidate, seed);
-        let open = of_imp
+        let mut most = 0.0;
+        for (place, candidate) in of_imp
             .iter()
             .enumerate()
-            .filter(|(_, candidate)| is_open(candidate));
-        let first = open.max_by(|(_, a), (_, b)| drawn(a).total_cmp(&drawn(b)));
-        *best = first.map_or(u32::MAX, |(place, _)| place as u32);
+            .filter(|(_, candidate)| is_open(candidate))
+        {
+            let price = drawn_price(snapshot, candidate, seed);
+            if price > most {
+                (*best, most) = (place, price);
+            }
+        }
     }
     for (place, candidate) in of_imp.iter_mut().enumerate() {
-        let times = best.iter().filter(|best| **best == place as u32).count();
+        let times = best.iter().filter(|best| **best == place).count();
         candidate.standing.propensity = (times + 1) as f32 / (DRAWS + 1) as f32;
     }
 }
 
-fn drawn_value(snapshot: &Snapshot, candidate: &Candidate, seed: u64) -> f64 {
-    let Standing {
-        trial,
-        weight,
-        factor,
-        ..
-    } = candidate.standing;
-    let plain = candidate.value.0 as f64 / factor * weight;
+/// What would be bid in another draw: the price goes with the value. 0 below the floor.
+fn drawn_price(snapshot: &Snapshot, candidate: &Candidate, seed: u64) -> f64 {
+    let price = candidate.price.unwrap_or_default();
+    let Some(trial) = candidate.standing.trial else {
+        return price.0 as f64;
+    };
     let item = &snapshot.campaigns.line_items()[candidate.line_item as usize];
     let chance = snapshot.ready[candidate.line_item as usize].exploration.chance();
-    match trial {
-        Some(trial) if tries(chance, item.campaign, seed) => plain * trial.draw(dice(seed, candidate)),
-        _ => plain,
+    let Standing { worth, weight, .. } = candidate.standing;
+    let ratio = if tries(chance, item.campaign, seed) {
+        trial.draw(dice(seed, candidate))
+    } else {
+        1.0
+    };
+    let value = weighed(worth, weight * ratio, item.definition.max_bid);
+    let price = price.0 as f64 * value.0 as f64 / candidate.value.0.max(1) as f64;
+    if price < candidate.floor.accounting.0 as f64 {
+        return 0.0;
     }
+    price
 }
 
 /// A campaign tries in a request or it does not: all its candidates that may be tried are.
 fn tries(chance: f64, campaign: usize, seed: u64) -> bool {
-    let dice = MixHasher::mix(seed ^ DICE, campaign as u64) >> 11;
-    (dice as f64) < chance * (1_u64 << 53) as f64
+    MixHasher::unit(seed ^ DICE, campaign as u64) < chance
 }
 
 fn dice(seed: u64, candidate: &Candidate) -> u64 {
@@ -200,17 +208,8 @@ fn dice(seed: u64, candidate: &Candidate) -> u64 {
     )
 }
 
-/// Site or app, and tag. Two places in 65,535 that share a number are learnt together.
+/// Site, app or screen, and tag. Two places in 65,535 that share a number are learnt together.
 fn placement(request: &Request, imp: &Imp) -> u16 {
-    let channel = &request.channel;
-    let place = channel
-        .bundle
-        .or(channel.domain)
-        .or(channel.id)
-        .unwrap_or_default();
-    let hash = MixHasher::mix(
-        ObjectId::of(place).0,
-        ObjectId::of(imp.tagid.unwrap_or_default()).0,
-    );
-    ((hash >> 48) as u16).max(1)
+    let [place, tag] = [place_of(request), imp.tagid].map(|text| ObjectId::of(text.unwrap_or_default()).0);
+    ((MixHasher::mix(place, tag) >> 48) as u16).max(1)
 }

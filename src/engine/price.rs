@@ -37,7 +37,7 @@ pub(super) fn price(
                 _ => {
                     let opportunity = audience.opportunity(request, imp, exchange, snapshot);
                     let seed = MixHasher::mix(turn.seed, candidate.imp.into());
-                    shader = Shader::of(request, exchange, live, &opportunity, seed);
+                    shader = Shader::of(request, exchange, live, seed);
                     opportunity
                 }
             };
@@ -51,6 +51,7 @@ pub(super) fn price(
             Ok(_) if !candidate.guaranteed && is_irrelevant(item, candidate) => Err(Reason::Irrelevant),
             Ok(value) => {
                 candidate.value = candidate.standing.weigh(value, item.definition.max_bid);
+                candidate.standing.worth = value;
                 let pace = Pace::of(
                     &snapshot.ready[candidate.line_item as usize],
                     candidate,
@@ -150,10 +151,9 @@ impl Pace {
         if candidate.guaranteed || multiplier >= 1.0 {
             return Pace::FREE;
         }
-        let dice = MixHasher::mix(seed, u64::from(candidate.line_item)) >> 11;
         Pace {
             multiplier,
-            takes_chance: (dice as f64) < multiplier * (1_u64 << 53) as f64,
+            takes_chance: MixHasher::unit(seed, candidate.line_item.into()) < multiplier,
         }
     }
 }

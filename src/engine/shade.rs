@@ -6,7 +6,7 @@ use super::scratch::{Auction, Candidate, Shade};
 use super::{ExchangeTerms, Live};
 use crate::openrtb::request::Request;
 use crate::shading::{MarketPath, Markets};
-use crate::store::campaigns::Opportunity;
+use crate::store::campaigns::place_of;
 use crate::store::exchange::Shading;
 use crate::units::{Cpm, MixHasher, ObjectId};
 
@@ -22,20 +22,12 @@ pub(super) struct Shader<'a> {
 
 impl<'a> Shader<'a> {
     /// `None` where the exchange's bids are not shaded.
-    pub fn of(
-        request: &Request,
-        exchange: &ExchangeTerms,
-        live: &'a Live,
-        opportunity: &Opportunity,
-        seed: u64,
-    ) -> Option<Shader<'a>> {
-        let channel = &request.channel;
-        let place = channel.bundle.or(opportunity.domain).or(channel.id);
+    pub fn of(request: &Request, exchange: &ExchangeTerms, live: &'a Live, seed: u64) -> Option<Shader<'a>> {
         (exchange.settings.shading == Shading::Learn).then(|| Shader {
             markets: &live.markets,
             exchange: exchange.settings.id,
             auction: request.at.min(u16::MAX.into()) as u16,
-            place: place.map_or(0, |place| ObjectId::of(place).0),
+            place: place_of(request).map_or(0, |place| ObjectId::of(place).0),
             seed,
         })
     }

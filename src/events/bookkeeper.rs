@@ -15,7 +15,7 @@
 //! what the disk holds is then unknown: a restart reads it and goes on from there.
 
 use super::booking::Flags;
-use super::books::{Books, MemoryFull};
+use super::books::{Books, MemoryFull, Word};
 use super::counts::BooksCounts;
 use super::facts::FactQueue;
 use super::lock::DirLock;
@@ -24,7 +24,7 @@ use super::notice::Inbound;
 use super::office::Office;
 use super::replay::at_dir;
 use crate::allocation::Allocation;
-use crate::approvals::{Approvals, Place};
+use crate::approvals::Approvals;
 use crate::caps::{Caps, Noted};
 use crate::journal::{DiskFolder, Medium};
 use crate::optouts::{Change, Direction, OptOutError, OptOuts};
@@ -221,41 +221,41 @@ impl Drop for Bookkeeper {
 impl Desk {
     /// Hands `inbound` in without waiting. The answer comes when it is durable; a dropped sender means
     /// [`NotBooked::Closed`].
-    pub fn submit(
-        &self,
-        inbound: Inbound,
-    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
+    pub fn submit(&self, inbound: Inbound) -> Result<Answer<Receipt>, NotBooked> {
         self.send(inbound, false)
     }
 
     /// [`submit`](Desk::submit) of an event whose bid belongs to a node that was declared dead. Its lease is charged in full:
     /// the event is recorded and books nothing.
-    pub fn submit_of_dead(
-        &self,
-        inbound: Inbound,
-    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
+    pub fn submit_of_dead(&self, inbound: Inbound) -> Result<Answer<Receipt>, NotBooked> {
         self.send(inbound, true)
     }
 
-    fn send(
-        &self,
-        inbound: Inbound,
-        of_dead: bool,
-    ) -> Result<oneshot::Receiver<Result<Receipt, NotBooked>>, NotBooked> {
-        let (reply, answer) = oneshot::channel();
-        let message = Message::Inbound {
-            inbound: Box::new(inbound),
+    fn send(&self, inbound: Inbound, of_dead: bool) -> Result<Answer<Receipt>, NotBooked> {
+        let inbound = Box::new(inbound);
+        let sent = self.ask(|reply| Message::Inbound {
+            inbound,
             of_dead,
             reply,
-        };
-        match self.try_send(message) {
-            Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => {
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                Err(NotBooked::Busy)
-            }
-            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
+        });
+        if let Err(NotBooked::Busy) = sent {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
         }
+        sent
+    }
+
+    /// Hands a message in without waiting; its answer comes over what is returned.
+    fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<Answer<T>, NotBooked> {
+        let (reply, answer) = oneshot::channel();
+        // Relaxed counts: a number for a page, behind which nothing is read.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = match self.queue.try_send(message(reply)) {
+            Ok(()) => return Ok(answer),
+            Err(TrySendError::Full(_)) => NotBooked::Busy,
+            Err(TrySendError::Disconnected(_)) => NotBooked::Closed,
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Err(refused)
     }
 
     /// Hands `inbound` in and waits for its receipt.
@@ -270,57 +270,18 @@ impl Desk {
     }
 
     /// [`change_opt_outs`](Desk::change_opt_outs) without waiting.
-    pub fn submit_change(
-        &self,
-        change: Change,
-    ) -> Result<oneshot::Receiver<Result<usize, NotBooked>>, NotBooked> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_in(Message::OptOut(change, reply))?;
-        Ok(answer)
+    pub fn submit_change(&self, change: Change) -> Result<Answer<usize>, NotBooked> {
+        self.ask(|reply| Message::OptOut(change, reply))
     }
 
     /// What other nodes tell of users, up to an entry of the row that they share; it is in when the answer comes.
-    pub fn hear(
-        &self,
-        facts: Vec<Noted>,
-        up_to: EntryId,
-    ) -> Result<oneshot::Receiver<Result<(), NotBooked>>, NotBooked> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_in(Message::Heard(facts, up_to, reply))?;
-        Ok(answer)
+    pub fn hear(&self, facts: Vec<Noted>, up_to: EntryId) -> Result<Answer<()>, NotBooked> {
+        self.ask(|reply| Message::Heard(facts, up_to, reply))
     }
 
-    fn hand_in(&self, message: Message) -> Result<(), NotBooked> {
-        match self.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
-        }
-    }
-
-    /// Lets a creative be shown again whatever the exchange said of it; durable when the answer comes. False where
-    /// nothing held it back.
-    pub fn clear(
-        &self,
-        place: Place,
-        at: Timestamp,
-    ) -> Result<oneshot::Receiver<Result<bool, NotBooked>>, NotBooked> {
-        let (reply, answer) = oneshot::channel();
-        match self.try_send(Message::Clear(place, at, reply)) {
-            Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(NotBooked::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(NotBooked::Closed),
-        }
-    }
-
-    /// Relaxed counts: a number for a page, behind which nothing is read.
-    fn try_send(&self, message: Message) -> Result<(), TrySendError<Message>> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.queue.try_send(message);
-        if sent.is_err() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        sent
+    /// What a person decides; durable when the answer comes. False where there was nothing to decide.
+    pub fn say(&self, word: Word, at: Timestamp) -> Result<Answer<bool>, NotBooked> {
+        self.ask(|reply| Message::Word(word, at, reply))
     }
 
     pub fn counts(&self) -> &BooksCounts {
@@ -332,17 +293,20 @@ impl Desk {
     }
 }
 
-type Reply = oneshot::Sender<Result<Receipt, NotBooked>>;
+type Reply<T> = oneshot::Sender<Result<T, NotBooked>>;
+
+/// Comes when it is durable; a dropped sender means [`NotBooked::Closed`].
+pub type Answer<T> = oneshot::Receiver<Result<T, NotBooked>>;
 
 enum Message {
     Inbound {
         inbound: Box<Inbound>,
         of_dead: bool,
-        reply: Reply,
+        reply: Reply<Receipt>,
     },
-    OptOut(Change, oneshot::Sender<Result<usize, NotBooked>>),
-    Heard(Vec<Noted>, EntryId, oneshot::Sender<Result<(), NotBooked>>),
-    Clear(Place, Timestamp, oneshot::Sender<Result<bool, NotBooked>>),
+    OptOut(Change, Reply<usize>),
+    Heard(Vec<Noted>, EntryId, Reply<()>),
+    Word(Word, Timestamp, Reply<bool>),
     Stop,
 }
 
@@ -355,7 +319,7 @@ struct Clerk {
     waiting: Arc<AtomicUsize>,
     counts: Arc<BooksCounts>,
     /// Of the records that the office has not committed, in their order.
-    replies: Vec<Reply>,
+    replies: Vec<Reply<Receipt>>,
 }
 
 impl Clerk {
@@ -387,6 +351,7 @@ impl Clerk {
             return Ok(false);
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut open = true;
         loop {
             match message {
                 Message::Inbound {
@@ -396,48 +361,22 @@ impl Clerk {
                 } => self.take(&inbound, of_dead, reply)?,
                 Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
                 Message::Heard(facts, up_to, reply) => self.hear(facts, up_to, reply),
-                Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
-                Message::Stop => {
-                    self.take_rest()?;
-                    return Ok(false);
-                }
+                Message::Word(word, at, reply) => self.heed(word, at, reply)?,
+                // What was handed in while the stop was on its way is taken too, however much it is.
+                Message::Stop => open = false,
             }
-            if self.replies.len() >= self.settings.batch_max {
+            if open && self.replies.len() >= self.settings.batch_max {
                 return Ok(true);
             }
-            match self.next() {
-                Some(next) => message = next,
-                None => return Ok(true),
-            }
+            let Ok(next) = self.queue.try_recv() else {
+                return Ok(open);
+            };
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            message = next;
         }
     }
 
-    /// What waits already.
-    fn next(&self) -> Option<Message> {
-        let message = self.queue.try_recv().ok()?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(message)
-    }
-
-    /// What was handed in while the stop was on its way.
-    fn take_rest(&mut self) -> Result<(), BooksError> {
-        while let Some(message) = self.next() {
-            match message {
-                Message::Inbound {
-                    inbound,
-                    of_dead,
-                    reply,
-                } => self.take(&inbound, of_dead, reply)?,
-                Message::OptOut(change, reply) => self.change_opt_outs(&change, reply),
-                Message::Heard(facts, up_to, reply) => self.hear(facts, up_to, reply),
-                Message::Clear(place, at, reply) => self.clear(place, at, reply)?,
-                Message::Stop => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, inbound: &Inbound, of_dead: bool, reply: Reply) -> Result<(), BooksError> {
+    fn take(&mut self, inbound: &Inbound, of_dead: bool, reply: Reply<Receipt>) -> Result<(), BooksError> {
         match self.office.take(inbound, of_dead)? {
             Ok(()) => self.replies.push(reply),
             Err(full) => {
@@ -451,7 +390,7 @@ impl Clerk {
 
     /// Here, between two notices, so that every notice is decided either before an opt-out or with it. After an error of the
     /// disk no opt-out is taken any more, and nobody is told that one was; money goes on.
-    fn change_opt_outs(&self, change: &Change, reply: oneshot::Sender<Result<usize, NotBooked>>) {
+    fn change_opt_outs(&self, change: &Change, reply: Reply<usize>) {
         let changed = self.settings.opt_outs.change(change).map_err(|error| {
             tracing::error!(%error, "an opt-out was not taken");
             match error {
@@ -466,7 +405,7 @@ impl Clerk {
         let _ = reply.send(changed);
     }
 
-    fn hear(&mut self, facts: Vec<Noted>, up_to: EntryId, reply: oneshot::Sender<Result<(), NotBooked>>) {
+    fn hear(&mut self, facts: Vec<Noted>, up_to: EntryId, reply: Reply<()>) {
         self.office.hear(facts, up_to);
         // A caller that no longer waits needs no answer.
         let _ = reply.send(Ok(()));
@@ -474,17 +413,12 @@ impl Clerk {
 
     /// A person's word is no notice and has no record: the checkpoint that follows keeps it. What came before is
     /// settled first, so that it is the last word.
-    fn clear(
-        &mut self,
-        place: Place,
-        at: Timestamp,
-        reply: oneshot::Sender<Result<bool, NotBooked>>,
-    ) -> Result<(), BooksError> {
+    fn heed(&mut self, word: Word, at: Timestamp, reply: Reply<bool>) -> Result<(), BooksError> {
         self.commit()?;
-        let cleared = self.office.books().clear_approval(place, at);
-        let kept = !cleared || self.checkpoint()?;
+        let decided = self.office.books().heed(word, at);
+        let kept = !decided || self.checkpoint()?;
         // A caller that no longer waits needs no answer.
-        let _ = reply.send(kept.then_some(cleared).ok_or(NotBooked::Closed));
+        let _ = reply.send(kept.then_some(decided).ok_or(NotBooked::Closed));
         Ok(())
     }
 

@@ -26,23 +26,25 @@
 //! A loss alone is remembered for two minutes, in which senders repeat it: it is the most frequent notice. Of several
 //! losses of a bid the first one counts, with its code. What a loss says of the creative goes to [`Approvals`].
 
+mod learn;
+
 use super::booking::{Flags, Record, Verdict};
 use super::checkpoint::Parts;
 use super::losses::RecentLosses;
 use super::memory::{Marks, Memory, MemoryLimits, Order, OrderKey};
 use super::notice::{Conversion, Engagement, Inbound, Paid, What};
 use super::token::Token;
-use crate::allocation::{self, Allocation, Fact, Source};
-use crate::approvals::{self, Approvals, CreativeLoss};
-use crate::caps::{self, CapObject, Caps, Noted, Shown, UserFact};
+use crate::allocation::{self, Allocation, Slice};
+use crate::approvals::{self, Approvals};
+use crate::caps::{self, Caps, Noted};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::openrtb::loss;
 use crate::openrtb::notice::PriceField;
 use crate::openrtb::privacy::Consent;
 use crate::optouts::OptOuts;
-use crate::pacing::{self, Booking, Budgets, Happened, Settled};
-use crate::shading::{self, MarketId, MarketName, Markets, Outcome, Ticket};
-use crate::units::{AccountId, EntryId, Nanos, ObjectId, Timestamp, UserKey};
+use crate::pacing::{self, Booking, Budgets, Settled};
+use crate::shading::{self, Markets};
+use crate::units::{AccountId, EntryId, Nanos, Timestamp, UserKey};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -59,6 +61,17 @@ pub struct Books {
     markets: Arc<Markets>,
     memory: Memory,
     losses: RecentLosses,
+}
+
+/// What a person decides about something that the books keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The creative, whatever the exchange said of it.
+    ShowAgain(approvals::Place),
+    /// The weight that is proposed for a slice of sources.
+    Approve(Slice),
+    /// A slice goes on as if nothing had been decided about it.
+    Reset(Slice),
 }
 
 /// No room to remember another bid or order. Booking what cannot be remembered could book it twice.
@@ -223,13 +236,7 @@ impl Books {
     /// Moves the money and counts the impression of a record that is noted and durable.
     pub fn settle(&self, record: &Record) -> Option<Settled> {
         let token = &record.token;
-        self.hear(record);
-        self.count_source(record);
-        self.tell_kpi(record);
-        if let Some(noted) = self.fact(record) {
-            self.caps.learn(&noted);
-        }
-        self.teach(record);
+        self.learn(record);
         if let Some(price) = record.verdict.booked {
             self.end_chance(token);
             let accounts = accounts(token);
@@ -264,9 +271,14 @@ impl Books {
         self.settle(record)
     }
 
-    /// A person says that a creative may be shown again. False where nothing held it back.
-    pub fn clear_approval(&self, place: approvals::Place, at: Timestamp) -> bool {
-        self.approvals.clear(place, at)
+    /// What a person decides. False where there was nothing to decide.
+    pub fn heed(&self, word: Word, at: Timestamp) -> bool {
+        let weights = &self.allocation.weights;
+        match word {
+            Word::ShowAgain(place) => self.approvals.clear(place, at),
+            Word::Approve(slice) => weights.approve(slice, at).is_some(),
+            Word::Reset(slice) => weights.reset(slice).is_some(),
+        }
     }
 
     /// Bids and orders remembered.
@@ -366,24 +378,6 @@ impl Books {
         token.user.filter(|user| !self.opt_outs.contains(*user))
     }
 
-    /// How long it took until the first event that needs the hold of its bid: the win, or the booking where that comes first.
-    fn learn_hold(&self, record: &Record) {
-        let token = &record.token;
-        let needs_hold = matches!(record.what, What::Win) || record.verdict.booked.is_some();
-        if !needs_hold
-            || self
-                .memory
-                .marks(token.bid)
-                .has_any(Marks(Marks::WON.0 | Marks::BOOKED.0))
-        {
-            return;
-        }
-        let holds = self.budgets.hold_times().of(token.exchange);
-        if let Some(hold_s) = holds.observe(token.format as u8, record.at.since(token.bid_time)) {
-            self.budgets.want_hold(hold_s);
-        }
-    }
-
     fn decide_notice(&self, inbound: &Inbound) -> Result<Verdict, MemoryFull> {
         let (token, what) = (&inbound.token, &inbound.what);
         let mut verdict = Verdict {
@@ -459,163 +453,6 @@ impl Books {
             ..Verdict::default()
         })
     }
-
-    /// What the source of a bid cost and brought.
-    fn count_source(&self, record: &Record) {
-        let (token, at) = (&record.token, record.at);
-        let (placement, tried) = Source::of_arms(token.arms);
-        let source = Source {
-            line_item: token.line_item,
-            exchange: token.exchange,
-            format: token.format as u8,
-            placement,
-        };
-        let exploration = || self.allocation.exploration(token.campaign);
-        if let Some(price) = record.verdict.booked {
-            self.allocation.sources.count(source, Fact::Impression(price), at);
-            exploration().cost(tried, price);
-        }
-        if !record.verdict.counts() {
-            return;
-        }
-        match &record.what {
-            What::Click => {
-                self.allocation.sources.count(source, Fact::Click, at);
-                exploration().click(tried);
-            }
-            What::Conversion(conversion) => {
-                let sign = if conversion.reversal { -1 } else { 1 };
-                let fact = Fact::Conversion {
-                    event: ObjectId::of(&conversion.name),
-                    count: sign,
-                    value: Nanos(worth(conversion, token).0 * i64::from(sign)),
-                };
-                self.allocation.sources.count(source, fact, at);
-            }
-            _ => {}
-        }
-    }
-
-    /// What the exchange lets us know of the creative.
-    fn hear(&self, record: &Record) {
-        let (verdict, token) = (&record.verdict, &record.token);
-        if !verdict.counts() || verdict.flags.has(Flags::CONTRADICTION) {
-            return;
-        }
-        let place = approvals::Place {
-            exchange: token.exchange,
-            creative: token.creative,
-        };
-        let (bid_at, at) = (token.bid_time, record.at);
-        match record.what {
-            What::Win | What::Bill | What::Impression => self.approvals.took_part(place, bid_at, at),
-            What::Loss {
-                reason: Some(code), ..
-            } if loss::was_outbid(code) => {
-                self.approvals.took_part(place, bid_at, at);
-            }
-            What::Loss {
-                reason: Some(code), ..
-            } => {
-                if let Some(version) = verdict.creative_version {
-                    self.approvals.lost(&CreativeLoss {
-                        place,
-                        version,
-                        code,
-                        bid_at,
-                        at,
-                    });
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The market that learns from an event: of the first one that says how its bid ended, while the hold is open.
-    fn market_of(&self, record: &Record) -> Option<u64> {
-        let (about_price, ended) = match record.what {
-            What::Win | What::Bill | What::Impression => (true, true),
-            What::Loss { reason, .. } => (loss::is_about_price(reason), true),
-            _ => (false, false),
-        };
-        if !ended || !record.verdict.counts() {
-            return None;
-        }
-        let ticket = Ticket::from_bits(self.budgets.take_ticket(record.token.bid)?)?;
-        self.markets.hear(ticket.market, record.at);
-        about_price.then(|| {
-            let name = self.markets.name_of(ticket.market);
-            name.map_or(0, MarketName::to_bits)
-        })
-    }
-
-    fn teach(&self, record: &Record) {
-        let Some(bits) = record.verdict.market else { return };
-        let token = &record.token;
-        let name = MarketName::from_bits(token.exchange, bits);
-        let market = name.map_or(MarketId::default(), |name| self.markets.find_name(name));
-        let outcome = match (&record.what, record.told.min_to_win) {
-            (What::Loss { .. }, None) => Outcome::Lost,
-            (What::Loss { .. }, Some(price)) => Outcome::LostTo(price),
-            (_, None) => Outcome::Won,
-            (_, Some(price)) => Outcome::WonAt(price),
-        };
-        self.markets
-            .observe(market, token.rate.to_accounting_up(token.price), outcome);
-    }
-
-    /// What the control of costs counts.
-    fn tell_kpi(&self, record: &Record) {
-        if !record.verdict.counts() {
-            return;
-        }
-        let what = match &record.what {
-            What::Click => Happened::Click,
-            What::Conversion(conversion) => {
-                let event = ObjectId::of(&conversion.name);
-                let value = worth(conversion, &record.token);
-                if conversion.reversal {
-                    Happened::Reversal { event, value }
-                } else {
-                    Happened::Conversion { event, value }
-                }
-            }
-            _ => return,
-        };
-        let token = &record.token;
-        let delay_ms = record.at.since(token.bid_time);
-        self.budgets.happened(token.line_item_account, what, delay_ms);
-    }
-
-    /// What a settled record says of its user, where the caps ask for it: an impression that counts; a click, as whoever clicks
-    /// has not had enough of the ad; a purchase, as whoever bought has, until they bring it back.
-    pub fn fact(&self, record: &Record) -> Option<Noted> {
-        let token = &record.token;
-        let user = self.user_of(token)?;
-        let fact = match &record.what {
-            _ if record.verdict.booked.is_some() => UserFact::Shown(Shown {
-                creative: token.creative,
-                line_item: token.line_item,
-                campaign: token.campaign,
-                advertiser: token.advertiser,
-                answered: self.memory.marks(token.bid).has_any(Marks::CLICKED),
-            }),
-            _ if !record.verdict.counts() => return None,
-            What::Click => UserFact::Clicked(token.line_item),
-            What::Conversion(conversion) => {
-                let sold = CapObject::bought(token.advertiser, &conversion.name);
-                let counted_at = self.memory.order_at(order_key(token, conversion));
-                match (conversion.reversal, counted_at) {
-                    (true, Some(bought_at)) => UserFact::Returned { sold, bought_at },
-                    (true, None) => return None,
-                    (false, _) => UserFact::Bought(sold),
-                }
-            }
-            _ => return None,
-        };
-        let at = record.at;
-        self.caps.wants(&fact).then_some(Noted { user, at, fact })
-    }
 }
 
 /// Whether the bid's hold is neither over nor used, by what came in so far.
@@ -627,19 +464,6 @@ fn should_be_held(inbound: &Inbound, marks: Marks) -> bool {
         token.win_hold_end.min(token.hold_end)
     };
     inbound.at <= end && !marks.has_any(Marks(Marks::LOST.0 | Marks::BOOKED.0))
-}
-
-/// What a conversion is worth in the accounting currency. Records of before say it only where it is told in the currency of its bid.
-fn worth(conversion: &Conversion, token: &Token) -> Nanos {
-    const BILLIONTHS: u64 = 1_000_000_000;
-    let known = conversion
-        .currency
-        .is_some_and(|currency| currency == token.currency);
-    match (conversion.worth, u64::try_from(token.rate.0)) {
-        (Some(worth), _) => worth,
-        (None, Ok(rate)) if known => conversion.value.scaled_up(rate, BILLIONTHS),
-        _ => Nanos::ZERO,
-    }
 }
 
 fn accounts(token: &Token) -> [AccountId; 2] {

@@ -174,7 +174,7 @@ async fn clear_approval(common: &Common, request: Request<Incoming>) -> Reply {
 async fn decide_allocation(common: &Common, request: Request<Incoming>) -> Reply {
     match read_body(common, request).await {
         Ok(raw) => {
-            let (status, body) = allocation::decide(common, &raw);
+            let (status, body) = allocation::decide(common, &raw).await;
             json_reply(status, &body)
         }
         Err(status) => empty(status),

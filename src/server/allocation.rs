@@ -1,9 +1,11 @@
 //! `/api/v1/allocation`: what sources brought, what is tried, and by which weights money moves; a person's word on a weight.
 
+use super::approvals::{refusal, say};
 use super::clock;
 use super::serve::Common;
 use crate::allocation::{Slice, Source, Sums, WeightView};
 use crate::engine::{Live, Snapshot, reallocate};
+use crate::events::books::Word;
 use crate::units::{Nanos, ObjectId, Timestamp};
 use http::StatusCode;
 use serde::Deserialize;
@@ -57,7 +59,7 @@ impl Schedule {
 /// `POST /api/v1/allocation`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Word {
+struct Decision {
     /// As the report names it.
     slice: String,
     #[serde(rename = "do")]
@@ -105,33 +107,38 @@ pub fn report(common: &Common) -> Value {
 }
 
 /// A person's word on a slice: 404 where nothing was decided or proposed about it.
-pub fn decide(common: &Common, body: &[u8]) -> (StatusCode, Value) {
-    let word: Word = match serde_json::from_slice(body) {
-        Ok(word) => word,
+pub async fn decide(common: &Common, body: &[u8]) -> (StatusCode, Value) {
+    let decision: Decision = match serde_json::from_slice(body) {
+        Ok(decision) => decision,
         Err(error) => {
             let right = r#"{"slice": "LINE_ITEM/exchange:NAME", "do": "approve"} (or "reset")"#;
             return refusal(StatusCode::BAD_REQUEST, &format!("{error}; send {right}"));
         }
     };
-    let (snapshot, weights) = (common.snapshot.load(), &common.live.allocation.weights);
-    let named = |view: &WeightView| name(&snapshot, view.slice) == word.slice;
-    let Some(view) = weights.views().into_iter().find(named) else {
+    let named = {
+        let snapshot = common.snapshot.load();
+        let views = common.live.allocation.weights.views().into_iter();
+        let mut slices = views.map(|view| view.slice);
+        slices.find(|slice| name(&snapshot, *slice) == decision.slice)
+    };
+    let Some(slice) = named else {
         let what = format!(
             "nothing was decided about `{}`: `outbid allocation` lists what was",
-            word.slice
+            decision.slice
         );
         return refusal(StatusCode::NOT_FOUND, &what);
     };
-    let done = match word.act {
-        Act::Approve => weights.approve(view.slice, clock::now()),
-        Act::Reset => weights.reset(view.slice),
+    let word = match decision.act {
+        Act::Approve => Word::Approve(slice),
+        Act::Reset => Word::Reset(slice),
     };
-    match done {
-        Some(_) => (StatusCode::OK, json!({"status": "done", "slice": word.slice})),
-        None => refusal(
-            StatusCode::NOT_FOUND,
-            &format!("no weight is proposed for `{}`", word.slice),
-        ),
+    match say(common, word).await {
+        Ok(true) => (StatusCode::OK, json!({"status": "done", "slice": decision.slice})),
+        Ok(false) => {
+            let what = format!("no weight is proposed for `{}`", decision.slice);
+            refusal(StatusCode::NOT_FOUND, &what)
+        }
+        Err(what) => refusal(StatusCode::SERVICE_UNAVAILABLE, &what),
     }
 }
 
@@ -217,8 +224,4 @@ fn hex(id: u64) -> String {
 fn amount(nanos: f64) -> String {
     // Fading makes fractions of a millionth.
     Nanos((nanos / 1000.0).round() as i64 * 1000).to_string()
-}
-
-fn refusal(status: StatusCode, what: &str) -> (StatusCode, Value) {
-    (status, json!({"status": "refused", "problems": [what]}))
 }

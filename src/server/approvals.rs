@@ -5,6 +5,7 @@ use super::serve::Common;
 use crate::approvals::{CODE_FIRST, CODES, Place, State, View};
 use crate::engine::Snapshot;
 use crate::events::bookkeeper::NotBooked;
+use crate::events::books::Word;
 use crate::openrtb::loss;
 use http::StatusCode;
 use serde::Deserialize;
@@ -102,23 +103,23 @@ pub async fn clear(common: &Common, body: &[u8]) -> (StatusCode, Value) {
         }
     };
     let Cleared::Approved = clearing.state;
-    let Some(desk) = common.books.desk() else {
-        return refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "another process holds the books; ask that one",
-        );
-    };
-    let cleared = match desk.clear(place, clock::now()) {
-        Ok(answer) => answer.await.unwrap_or(Err(NotBooked::Closed)),
-        Err(error) => Err(error),
-    };
+    let cleared = say(common, Word::ShowAgain(place)).await;
     match cleared {
         Ok(true) => (StatusCode::OK, json!({"status": "cleared"})),
         Ok(false) => (StatusCode::OK, json!({"status": "unchanged"})),
-        Err(error) => refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        Err(what) => refusal(StatusCode::SERVICE_UNAVAILABLE, &what),
     }
 }
 
-fn refusal(status: StatusCode, what: &str) -> (StatusCode, Value) {
+/// Hands a person's word to the books: whether it decided anything, once it is durable, or why it is not.
+pub async fn say(common: &Common, word: Word) -> Result<bool, String> {
+    let desk = common.books.desk();
+    let desk = desk.ok_or("another process holds the books; ask that one")?;
+    let answer = desk.say(word, clock::now()).map_err(|error| error.to_string())?;
+    let said = answer.await.unwrap_or(Err(NotBooked::Closed));
+    said.map_err(|error| error.to_string())
+}
+
+pub fn refusal(status: StatusCode, what: &str) -> (StatusCode, Value) {
     (status, json!({"status": "refused", "problems": [what]}))
 }

@@ -19,6 +19,11 @@ impl MixHasher {
         let product = u128::from(folded) * u128::from(SECOND);
         product as u64 ^ (product >> 64) as u64
     }
+
+    /// Dice: evenly within 0..1, by the upper 53 bits of [`mix`](MixHasher::mix).
+    pub fn unit(a: u64, b: u64) -> f64 {
+        (MixHasher::mix(a, b) >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 impl Hasher for MixHasher {

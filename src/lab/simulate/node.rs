@@ -315,7 +315,7 @@ impl Process {
                 continue;
             };
             let multiplier = self.multiplier(item);
-            let dice = MixHasher::mix(seed, index as u64);
+            let dice = MixHasher::unit(seed, index as u64);
             let Some(price) = price(item, &chance, floor, multiplier, dice) else {
                 continue;
             };
@@ -376,13 +376,12 @@ fn floor_for(item: &Item, visit: &Visit) -> Option<Cpm> {
 
 /// Where value becomes price, as the bid path does it: a fixed price exactly, by chance; else the paced value, and never below
 /// the floor.
-fn price(item: &Item, chance: &Chance, floor: Cpm, multiplier: f64, dice: u64) -> Option<Cpm> {
+fn price(item: &Item, chance: &Chance, floor: Cpm, multiplier: f64, dice: f64) -> Option<Cpm> {
     if chance.value == Cpm::ZERO || chance.value < floor {
         return None;
     }
     if item.deal.is_some() {
-        let takes_chance = ((dice >> 11) as f64) < multiplier * (1_u64 << 53) as f64;
-        return takes_chance.then_some(floor);
+        return (dice < multiplier).then_some(floor);
     }
     let paced = Cpm((chance.value.0 as f64 * multiplier).round() as i64);
     (paced > Cpm::ZERO && paced >= floor).then_some(paced)

@@ -29,6 +29,6 @@ pub use compiled::{Advertiser, Campaign, Campaigns, Creative, Format, LineItem};
 pub use dimension::Dimension;
 pub use index::{Index, MatchScratch};
 pub use naive::multiplier_milli;
-pub use opportunity::{Opportunity, Place, user_hour};
+pub use opportunity::{Opportunity, Place, place_of, user_hour};
 pub use policy::Policy;
 pub use signal::Signals;

@@ -233,6 +233,12 @@ pub(super) fn region_is(wanted: &str, place: &Place) -> bool {
     wanted.eq_ignore_ascii_case(region) || in_country().unwrap_or(false)
 }
 
+/// What names a site, an app or a screen, for what is learnt by place: the bundle, else the domain, else the seller's id.
+pub fn place_of<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let channel = &request.channel;
+    channel.bundle.or_else(|| site_domain(request)).or(channel.id)
+}
+
 fn site_domain<'a>(request: &Request<'a>) -> Option<&'a str> {
     let channel = &request.channel;
     if !matches!(channel.kind, ChannelKind::Site | ChannelKind::Dooh) {
