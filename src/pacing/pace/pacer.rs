@@ -64,17 +64,20 @@ impl Goal {
     }
 }
 
-/// See the [module](self). Readers load one atomic.
+/// See the [module](self). Bits of f64; relaxed, as each is a number on its own.
 #[derive(Debug)]
 pub struct Pacer {
-    /// Bits of f64: the logarithm of 1 + μ. Relaxed: a number on its own.
+    /// The logarithm of 1 + μ.
     log_price: AtomicU64,
+    /// What follows from it: every candidate of the bid path reads it, so it is worked out once a step.
+    multiplier: AtomicU64,
 }
 
 impl Default for Pacer {
     fn default() -> Pacer {
         Pacer {
             log_price: AtomicU64::new(0.0_f64.to_bits()),
+            multiplier: AtomicU64::new(1.0_f64.to_bits()),
         }
     }
 }
@@ -82,10 +85,7 @@ impl Default for Pacer {
 impl Pacer {
     /// What a value is multiplied by, or the share of chances that are taken: above 0, at most 1.
     pub fn multiplier(&self) -> f64 {
-        match self.log_price() {
-            0.0 => 1.0,
-            log_price => (-log_price).exp(),
-        }
+        f64::from_bits(self.multiplier.load(Ordering::Relaxed))
     }
 
     pub fn log_price(&self) -> f64 {
@@ -94,8 +94,10 @@ impl Pacer {
 
     pub fn set(&self, log_price: f64) {
         let log_price = if log_price.is_nan() { SLOW_START } else { log_price };
-        let bits = log_price.clamp(0.0, LOG_PRICE_MAX).to_bits();
-        self.log_price.store(bits, Ordering::Relaxed);
+        let log_price = log_price.clamp(0.0, LOG_PRICE_MAX);
+        self.log_price.store(log_price.to_bits(), Ordering::Relaxed);
+        self.multiplier
+            .store((-log_price).exp().to_bits(), Ordering::Relaxed);
     }
 
     /// Moves the price on by `seconds`, for the goal that is missed most. Without any, money is free.
