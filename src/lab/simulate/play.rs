@@ -2,24 +2,28 @@
 //!
 //! Invariant: what comes next depends on the scenario and the seed alone.
 
+mod faults;
+mod tally;
+
 use super::authority::{Server, Way};
 use super::exchange::{Kind, OUTBID, OpenBid, Post, REPEATS_MS};
-use super::market::{CAMPAIGNS, Goal, Market};
+use super::market::Market;
 use super::mishaps::{self, Mishap};
 use super::node::{Died, Node, Offer, Terms};
 use super::oracle::{Fate, Oracle};
-use super::outcome::{self, AccountOutcome, ItemOutcome, Mishaps, Notices, Outcome, SLOT_MS, Slot};
+use super::outcome::Outcome;
 use super::scenario::{Fault, Scenario};
 use super::timeline::{self, Timeline};
 use crate::events::booking::Verdict;
 use crate::events::notice::{Inbound, Paid, Told, What};
 use crate::openrtb::notice::PriceField;
-use crate::pacing::{DayPlan, PacePlan, Settled, Span};
-use crate::units::{BidId, Cpm, Limits, MixHasher, Nanos, ObjectId, Spread, Timestamp};
+use crate::pacing::{PacePlan, Settled};
+use crate::units::{BidId, Cpm, Limits, MixHasher, Nanos, ObjectId, Timestamp};
 use jiff::tz::TimeZone;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::BuildHasherDefault;
+use tally::Tally;
 use world::{Random, Stream, Visit, settle};
 
 /// A balancer sends to other nodes this long after one is gone.
@@ -72,24 +76,6 @@ struct Play<'a> {
     dice: Random,
     oracle: Oracle,
     tally: Tally,
-}
-
-struct Tally {
-    auctions: u64,
-    bids: u64,
-    wins: u64,
-    notices: Notices,
-    mishaps: Mishaps,
-    items: Vec<ItemOutcome>,
-    expected_clicks: Vec<f64>,
-    expected_conversions: Vec<f64>,
-    slots: Vec<Vec<Slot>>,
-    /// Of each campaign, one for each minute; and of auctions.
-    bid_minutes: Vec<Vec<bool>>,
-    auction_minutes: Vec<bool>,
-    /// By account: booked, as the receipts of the books say.
-    late_by_books_only: u64,
-    digest: u64,
 }
 
 /// Plays one seed.
@@ -478,114 +464,6 @@ impl<'a> Play<'a> {
         self.nodes[node].is_up().then_some(node)
     }
 
-    fn start(&mut self, node: u16) {
-        let index = usize::from(node);
-        if self.nodes[index].is_up() {
-            return;
-        }
-        if self.nodes[index].start(&self.market, &self.limits, &self.terms, self.now) {
-            self.down_since[index] = None;
-        } else {
-            self.down_since[index].get_or_insert(self.now);
-            self.push_in(START_AGAIN_MS, Event::Start { node });
-        }
-    }
-
-    fn crash(&mut self, node: usize) {
-        if !self.nodes[node].is_up() {
-            return;
-        }
-        self.nodes[node].crash();
-        self.tally.mishaps.crashes += 1;
-        self.is_down(node, mishaps::down_ms);
-    }
-
-    fn is_down(&mut self, node: usize, for_ms: fn(&mut Random) -> i64) {
-        self.down_since[node] = Some(self.now);
-        let after_ms = for_ms(&mut self.dice);
-        self.push_in(after_ms, Event::Start { node: node as u16 });
-    }
-
-    fn mishap(&mut self, mishap: Mishap) {
-        match mishap {
-            Mishap::Crash { node } => self.crash(usize::from(node)),
-            Mishap::CrashAtBid { node } => self.dies_at_bid[usize::from(node)] = true,
-            Mishap::CrashInWrite {
-                node,
-                operations,
-                books,
-            } => {
-                self.nodes[usize::from(node)].light_fuse(operations, books);
-            }
-            Mishap::Restart { node } => self.restart(usize::from(node)),
-            Mishap::Way { node, way } => {
-                self.tally.mishaps.server_faults += u64::from(way != Way::Open);
-                let nodes = self.scenario.nodes;
-                if let Some(server) = &self.server {
-                    let of = |number: &u16| node.is_none_or(|node| node + 1 == *number);
-                    (1..=nodes)
-                        .filter(of)
-                        .for_each(|number| server.set_way(number, way));
-                }
-            }
-            Mishap::Reload { parts } => self.reload(f64::from(parts) / 1_000.0),
-        }
-    }
-
-    fn restart(&mut self, node: usize) {
-        if !self.nodes[node].is_up() {
-            return;
-        }
-        self.tally.mishaps.restarts += 1;
-        match self.nodes[node].stop(self.now) {
-            Ok(()) => self.is_down(node, mishaps::restart_ms),
-            Err(Died) => {
-                self.nodes[node].crash();
-                self.is_down(node, mishaps::down_ms);
-            }
-        }
-    }
-
-    /// All budgets become `part` of what they were set up with.
-    fn reload(&mut self, part: f64) {
-        self.tally.mishaps.reloads += 1;
-        let of = |limit: Option<Nanos>| limit.map(|limit| Nanos((limit.0 as f64 * part) as i64));
-        let before = self.limits.clone();
-        self.limits = (self.market.accounts.iter())
-            .map(|account| Limits {
-                hourly: of(account.limits.hourly),
-                daily: of(account.limits.daily),
-                lifetime: of(account.limits.lifetime),
-            })
-            .collect();
-        let is_raised = self.limits[0].daily >= before[0].daily;
-        self.lowered = (!is_raised).then_some(self.now);
-        if is_raised {
-            // Whoever reads it first may spend it; a clock may be wrong.
-            self.oracle
-                .limit(Timestamp(self.now.0 - 2_000), self.limits.clone());
-        }
-        for node in 0..self.scenario.nodes {
-            let after_ms = self.dice.below(3_000) as i64;
-            self.push_in(after_ms, Event::Reload { node });
-        }
-    }
-
-    /// A lowered limit counts once every node has read it, and heard from the server what the others hold.
-    fn lower_when_heard(&mut self) {
-        let Some(since) = self.lowered else { return };
-        let is_cut_off = |node: &Node| {
-            let way = self.server.as_ref().map(|server| server.way(node.number));
-            node.is_up() && way.is_some_and(|way| way != Way::Open)
-        };
-        if self.nodes.iter().any(is_cut_off) {
-            self.lowered = Some(self.now);
-        } else if self.now.since(since) >= LOWERED_AFTER_MS {
-            self.oracle.limit(self.now, self.limits.clone());
-            self.lowered = None;
-        }
-    }
-
     /// After the last day: everything that is on its way arrives.
     fn drain(&mut self) {
         if let Some(server) = &self.server {
@@ -603,194 +481,6 @@ impl<'a> Play<'a> {
         }
         for place in 0..self.open.len() as u32 {
             self.close(place);
-        }
-    }
-
-    fn finish(mut self) -> Outcome {
-        let count = self.market.accounts.len();
-        let mut booked = vec![Nanos::ZERO; count];
-        let mut stuck = Nanos::ZERO;
-        for node in &self.nodes {
-            for (account, booked) in node.accounts().into_iter().flatten().zip(&mut booked) {
-                let lifetime = account.view(node.clock(self.now)).lifetime;
-                *booked += lifetime.spent + lifetime.late;
-                stuck += lifetime.reserved + lifetime.quarantined;
-            }
-        }
-        self.plan_slots();
-        let all_up = self.nodes.iter().all(Node::is_up);
-        let oracle = std::mem::replace(&mut self.oracle, Oracle::new(TimeZone::UTC, self.now, Vec::new()));
-        let judged = oracle.judge(self.scenario.days);
-        let agree = judged
-            .iter()
-            .zip(&booked)
-            .all(|(judged, booked)| judged.on_time + judged.late == *booked);
-        for judged in &judged {
-            self.tally.mix(&[
-                judged.billed.0 as u64,
-                judged.on_time.0 as u64,
-                judged.overspend.0 as u64,
-            ]);
-        }
-        let tally = self.tally;
-        let mut accounts: Vec<_> = (self.market.accounts.iter())
-            .zip(&judged)
-            .map(|(account, judged)| AccountOutcome::new(account.name, judged))
-            .collect();
-        for (campaign, account) in accounts.iter_mut().take(CAMPAIGNS.len()).enumerate() {
-            account.slot_error = outcome::slot_error(&tally.slots[campaign]);
-            let minutes = tally.auction_minutes.iter().filter(|minute| **minute).count();
-            let bids = tally.bid_minutes[campaign]
-                .iter()
-                .filter(|minute| **minute)
-                .count();
-            account.alive = (minutes > 0).then(|| bids as f64 / minutes as f64);
-        }
-        let items = tally.items.into_iter().enumerate().map(|(index, item)| {
-            let (goal, expected) = match self.market.items[index].goal {
-                Goal::Cpm(_) => (None, 0.0),
-                Goal::Cpc(worth) => (Some(worth.as_units()), tally.expected_clicks[index]),
-                Goal::Cpa(worth) => (Some(worth.as_units()), tally.expected_conversions[index]),
-            };
-            let cost = (expected > 0.0).then(|| item.spent / expected);
-            ItemOutcome { goal, cost, ..item }
-        });
-        let items: Vec<_> = items.collect();
-        Outcome {
-            seed: self.seed,
-            nodes: self.scenario.nodes,
-            zone: timeline::zone(self.scenario.faults, self.seed),
-            auctions: tally.auctions,
-            bids: tally.bids,
-            wins: tally.wins,
-            clicks: items.iter().map(|item| item.clicks).sum(),
-            conversions: items.iter().map(|item| item.conversions).sum(),
-            notices: tally.notices,
-            mishaps: tally.mishaps,
-            accounts,
-            items,
-            books_agree: agree && all_up,
-            late_by_books_only: tally.late_by_books_only,
-            stuck: stuck.as_units(),
-            digest: format!("{:016x}", tally.digest),
-            slots: tally.slots,
-        }
-    }
-
-    /// What the plan of the scenario gives each slot. A plan by traffic follows what was learnt, and is not told here.
-    fn plan_slots(&mut self) {
-        if !matches!(self.scenario.spread, Spread::Even | Spread::FrontLoaded) {
-            return;
-        }
-        let from = self.days[0].from;
-        for day in &self.days {
-            let span = Span {
-                from: day.from,
-                until: day.until,
-            };
-            let plan = DayPlan::new(&self.terms.plan, &self.terms.zone, span, |_| 1.0);
-            for (campaign, limits) in self.limits.iter().take(CAMPAIGNS.len()).enumerate() {
-                let daily = limits.daily.map_or(0.0, Nanos::as_units);
-                for (slot, at) in self.tally.slots[campaign]
-                    .iter_mut()
-                    .zip((0..).map(|slot| Timestamp(from.0 + slot * SLOT_MS)))
-                {
-                    if (day.from..day.until).contains(&at) {
-                        let share = plan.share(Timestamp(at.0 + SLOT_MS)) - plan.share(at);
-                        slot.planned = Some(daily * share);
-                    }
-                }
-            }
-        }
-    }
-
-    fn accounts_of(&self, item: usize) -> [usize; 2] {
-        let item = &self.market.items[item];
-        [item.account, item.campaign_account]
-    }
-
-    /// Once a slot: what is planned for it, and the multiplier as it is.
-    fn look_at_pace(&mut self) {
-        let at = self.slot_now();
-        if self.tally.slots[0][at].auctions > 0 {
-            return;
-        }
-        let Some(node) = self.nodes.iter().find(|node| node.is_up()) else {
-            return;
-        };
-        let now = node.clock(self.now);
-        let views = node.accounts().into_iter().flatten().take(CAMPAIGNS.len());
-        let paces: Vec<_> = views.map(|account| account.pace_view(now)).collect();
-        for (campaign, pace) in paces.iter().enumerate() {
-            self.tally.slots[campaign][at].multiplier = pace.multiplier;
-        }
-    }
-
-    fn slot_now(&self) -> usize {
-        let at = (self.now.since(self.days[0].from) / SLOT_MS) as usize;
-        at.min(self.tally.slots[0].len() - 1)
-    }
-
-    fn minute(&self) -> usize {
-        let minute = self.now.since(self.days[0].from) / MINUTE_MS;
-        (minute.max(0) as usize).min(self.tally.auction_minutes.len() - 1)
-    }
-
-    fn slot(&mut self, campaign: usize) -> &mut Slot {
-        let at = self.slot_now();
-        &mut self.tally.slots[campaign][at]
-    }
-
-    fn slots(&mut self, act: impl Fn(&mut Slot)) {
-        (0..CAMPAIGNS.len()).for_each(|campaign| act(self.slot(campaign)));
-    }
-}
-
-impl Tally {
-    fn new(market: &Market, minutes: usize) -> Tally {
-        let slots = minutes.div_ceil((SLOT_MS / MINUTE_MS) as usize);
-        let items = market.items.iter().map(|item| ItemOutcome {
-            name: item.name,
-            wins: 0,
-            spent: 0.0,
-            surplus: 0.0,
-            clicks: 0,
-            conversions: 0,
-            goal: None,
-            cost: None,
-        });
-        Tally {
-            auctions: 0,
-            bids: 0,
-            wins: 0,
-            notices: Notices::default(),
-            mishaps: Mishaps::default(),
-            items: items.collect(),
-            expected_clicks: vec![0.0; market.items.len()],
-            expected_conversions: vec![0.0; market.items.len()],
-            slots: vec![vec![Slot::default(); slots]; CAMPAIGNS.len()],
-            bid_minutes: vec![vec![false; minutes]; CAMPAIGNS.len()],
-            auction_minutes: vec![false; minutes],
-            late_by_books_only: 0,
-            digest: 0,
-        }
-    }
-
-    fn won(&mut self, offer: &Offer, price: Cpm, clicks: bool, buys: bool) {
-        self.wins += 1;
-        let item = &mut self.items[offer.item];
-        item.wins += 1;
-        item.spent += price.per_impression().as_units();
-        item.surplus += offer.chance.value.per_impression().as_units() - price.per_impression().as_units();
-        item.clicks += u64::from(clicks);
-        item.conversions += u64::from(buys);
-        self.expected_clicks[offer.item] += offer.chance.click;
-        self.expected_conversions[offer.item] += offer.chance.click * offer.chance.conversion_given_click;
-    }
-
-    fn mix(&mut self, words: &[u64]) {
-        for word in words {
-            self.digest = MixHasher::mix(self.digest.rotate_left(5), *word);
         }
     }
 }

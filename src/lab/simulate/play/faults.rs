@@ -1,0 +1,118 @@
+//! What goes wrong, and reloads.
+
+use super::super::authority::Way;
+use super::super::mishaps::{self, Mishap};
+use super::super::node::{Died, Node};
+use super::{Event, LOWERED_AFTER_MS, Play, START_AGAIN_MS};
+use crate::units::{Limits, Nanos, Timestamp};
+use world::Random;
+
+impl Play<'_> {
+    pub(super) fn start(&mut self, node: u16) {
+        let index = usize::from(node);
+        if self.nodes[index].is_up() {
+            return;
+        }
+        if self.nodes[index].start(&self.market, &self.limits, &self.terms, self.now) {
+            self.down_since[index] = None;
+        } else {
+            self.down_since[index].get_or_insert(self.now);
+            self.push_in(START_AGAIN_MS, Event::Start { node });
+        }
+    }
+
+    pub(super) fn crash(&mut self, node: usize) {
+        if !self.nodes[node].is_up() {
+            return;
+        }
+        self.nodes[node].crash();
+        self.tally.mishaps.crashes += 1;
+        self.is_down(node, mishaps::down_ms);
+    }
+
+    pub(super) fn is_down(&mut self, node: usize, for_ms: fn(&mut Random) -> i64) {
+        self.down_since[node] = Some(self.now);
+        let after_ms = for_ms(&mut self.dice);
+        self.push_in(after_ms, Event::Start { node: node as u16 });
+    }
+
+    pub(super) fn mishap(&mut self, mishap: Mishap) {
+        match mishap {
+            Mishap::Crash { node } => self.crash(usize::from(node)),
+            Mishap::CrashAtBid { node } => self.dies_at_bid[usize::from(node)] = true,
+            Mishap::CrashInWrite {
+                node,
+                operations,
+                books,
+            } => {
+                self.nodes[usize::from(node)].light_fuse(operations, books);
+            }
+            Mishap::Restart { node } => self.restart(usize::from(node)),
+            Mishap::Way { node, way } => {
+                self.tally.mishaps.server_faults += u64::from(way != Way::Open);
+                let nodes = self.scenario.nodes;
+                if let Some(server) = &self.server {
+                    let of = |number: &u16| node.is_none_or(|node| node + 1 == *number);
+                    (1..=nodes)
+                        .filter(of)
+                        .for_each(|number| server.set_way(number, way));
+                }
+            }
+            Mishap::Reload { parts } => self.reload(f64::from(parts) / 1_000.0),
+        }
+    }
+
+    pub(super) fn restart(&mut self, node: usize) {
+        if !self.nodes[node].is_up() {
+            return;
+        }
+        self.tally.mishaps.restarts += 1;
+        match self.nodes[node].stop(self.now) {
+            Ok(()) => self.is_down(node, mishaps::restart_ms),
+            Err(Died) => {
+                self.nodes[node].crash();
+                self.is_down(node, mishaps::down_ms);
+            }
+        }
+    }
+
+    /// All budgets become `part` of what they were set up with.
+    pub(super) fn reload(&mut self, part: f64) {
+        self.tally.mishaps.reloads += 1;
+        let of = |limit: Option<Nanos>| limit.map(|limit| Nanos((limit.0 as f64 * part) as i64));
+        let before = self.limits.clone();
+        self.limits = (self.market.accounts.iter())
+            .map(|account| Limits {
+                hourly: of(account.limits.hourly),
+                daily: of(account.limits.daily),
+                lifetime: of(account.limits.lifetime),
+            })
+            .collect();
+        let is_raised = self.limits[0].daily >= before[0].daily;
+        self.lowered = (!is_raised).then_some(self.now);
+        if is_raised {
+            // Whoever reads it first may spend it; a clock may be wrong.
+            self.oracle
+                .limit(Timestamp(self.now.0 - 2_000), self.limits.clone());
+        }
+        for node in 0..self.scenario.nodes {
+            let after_ms = self.dice.below(3_000) as i64;
+            self.push_in(after_ms, Event::Reload { node });
+        }
+    }
+
+    /// A lowered limit counts once every node has read it, and heard from the server what the others hold.
+    pub(super) fn lower_when_heard(&mut self) {
+        let Some(since) = self.lowered else { return };
+        let is_cut_off = |node: &Node| {
+            let way = self.server.as_ref().map(|server| server.way(node.number));
+            node.is_up() && way.is_some_and(|way| way != Way::Open)
+        };
+        if self.nodes.iter().any(is_cut_off) {
+            self.lowered = Some(self.now);
+        } else if self.now.since(since) >= LOWERED_AFTER_MS {
+            self.oracle.limit(self.now, self.limits.clone());
+            self.lowered = None;
+        }
+    }
+}
