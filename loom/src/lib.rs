@@ -184,6 +184,25 @@ fn a_quarantine_is_adopted_or_freed_and_never_both() {
         let taken = if taker.join().unwrap() { 4 } else { 0 };
         let end = budget.read();
         assert_eq!(freed, 3);
-        assert_eq!((end.reserved, end.quarantined, end.free), (5 + taken, 0, 5 - taken));
+        assert_eq!(
+            (end.reserved, end.quarantined, end.free),
+            (5 + taken, 0, 5 - taken)
+        );
+    });
+}
+
+#[test]
+fn a_lease_goes_down_with_the_quarantine_that_it_was_for() {
+    loom::model(|| {
+        let budget = leased(100, 10);
+        budget.quarantine(8);
+        let taker = spawn(&budget, |budget| [budget.try_take(2), budget.try_take(2)]);
+        assert_eq!(budget.end_quarantine(), 8);
+        let taken = taker.join().unwrap();
+        let end = budget.read();
+        // The two that were free before and no more; none where the lease is down already and the quarantine not yet.
+        let taken: i64 = taken.into_iter().map(|taken| if taken { 2 } else { 0 }).sum();
+        assert!(taken <= 2, "{taken}");
+        assert_eq!((end.granted, end.reserved, end.quarantined), (2, taken, 0));
     });
 }

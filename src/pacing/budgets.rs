@@ -249,7 +249,6 @@ impl Budgets {
             account.tick(now);
         }
         self.steer(&accounts, now);
-        self.end_quarantine(now);
         let mut expired = Expired::default();
         self.holds.sweep(now, |_, hold| {
             self.give_back(&hold);

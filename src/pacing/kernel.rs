@@ -197,10 +197,15 @@ impl Counter {
         }
     }
 
-    /// Frees what is left of the quarantine, and returns it.
+    /// Frees what is left of the quarantine, and returns it. The lease goes down with it: it was granted to an earlier process,
+    /// perhaps under a higher limit, and has to be claimed anew. For the thread that lowers.
     pub fn end_quarantine(&self) -> i64 {
         let left = self.quarantined.swap(0, Ordering::Relaxed);
-        self.committed.fetch_sub(left, Ordering::Relaxed);
+        let granted = self.granted.load(Ordering::Relaxed);
+        if granted != UNLIMITED {
+            self.granted.store(granted - left, Ordering::Relaxed);
+        }
+        self.committed.fetch_sub(left, Ordering::AcqRel);
         left
     }
 

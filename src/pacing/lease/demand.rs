@@ -28,8 +28,6 @@ pub struct Demand {
     target: i64,
     /// As configured at the last look.
     limit: i64,
-    /// At the last look.
-    quarantined: i64,
     /// Given back to the others; until a bid asks for it.
     yielded: bool,
 }
@@ -40,8 +38,6 @@ pub struct Look {
     pub limit: i64,
     pub granted: i64,
     pub committed: i64,
-    /// Of it, set aside for bids of an earlier process.
-    pub quarantined: i64,
     /// The largest amount refused since the last look for want of a grant.
     pub asked: i64,
     /// Since the last look.
@@ -66,10 +62,7 @@ impl Demand {
             committed,
             ..
         } = *look;
-        // An earlier process may have been granted it under a higher limit, too.
-        let was_set_aside =
-            std::mem::replace(&mut self.quarantined, look.quarantined) > 0 && look.quarantined == 0;
-        let was_lowered = limit < std::mem::replace(&mut self.limit, limit) || was_set_aside;
+        let was_lowered = limit < std::mem::replace(&mut self.limit, limit);
         if limit == UNLIMITED {
             return Wish::Keep;
         }
@@ -133,7 +126,6 @@ mod tests {
             limit: 1_000 * UNIT,
             granted,
             committed,
-            quarantined: 0,
             asked: 0,
             passed_ms: 100,
             is_ahead: false,

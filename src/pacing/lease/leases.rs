@@ -58,6 +58,9 @@ impl Leases {
         for (key, bound) in &begun.bounds {
             let account = budgets.find(key.account);
             if let Some(period) = account.and_then(|account| account.period_of(key.scope, key.span, now)) {
+                // All of it is spent, held or set aside by now: nothing is free before the first claim.
+                let columns = period.counter.save();
+                period.counter.raise(*bound + columns.late + columns.carried);
                 demand(&period).bound = *bound;
             }
         }
@@ -89,6 +92,7 @@ impl Leases {
     /// # Errors
     /// Leases stay as they are; the next look tries again.
     pub fn tick(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        self.budgets.end_quarantine(now);
         let result = self.keep_hold_max(now).and_then(|()| self.adjust(now));
         self.last_tick = Some(now);
         self.counts.answering = result.is_ok();
@@ -155,7 +159,6 @@ impl Leases {
             limit,
             granted: period.counter.read().granted,
             committed: period.counter.committed(),
-            quarantined: period.counter.read().quarantined,
             asked: period.take_asked(),
             passed_ms,
             is_ahead: now < period.span.from,
@@ -163,13 +166,12 @@ impl Leases {
         let wish = demand.wish(&look);
         let (bound, known_beside) = (demand.bound, demand.beside);
         drop(demand);
+        // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first.
+        let unheard = bound + known_beside > look.granted;
         match wish {
+            Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, look.granted),
             Wish::Raise(granted) => self.push(account, scope, period, granted - beside, beside),
             Wish::Lower(granted) => self.lower(account, scope, period, granted),
-            // A lease made smaller of which the authority has not heard.
-            Wish::Keep if bound + known_beside > look.granted => {
-                self.lower(account, scope, period, look.granted)
-            }
             // Others must know of it, as it leaves them less.
             Wish::Keep if known_beside != beside => self.push(account, scope, period, bound, beside),
             Wish::Keep => {}

@@ -4,7 +4,7 @@ use super::super::account::AccountKind;
 use super::super::budgets::Budgets;
 use super::super::settle::Booking;
 use super::Key;
-use crate::units::{BidId, Nanos, Timestamp};
+use crate::units::{BidId, Timestamp};
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -75,22 +75,20 @@ impl Budgets {
         self.quarantine().until
     }
 
-    /// Frees what was set aside, once no bid that it is for can be billed on time any more.
-    pub(in super::super) fn end_quarantine(&self, now: Timestamp) -> Nanos {
+    /// Frees what was set aside, once no bid that it is for can be billed on time any more. For the lease thread.
+    pub(super) fn end_quarantine(&self, now: Timestamp) {
         let mut quarantine = self.quarantine();
         if quarantine.until.is_none_or(|until| now <= until) {
-            return Nanos::ZERO;
+            return;
         }
         quarantine.until = None;
-        let mut freed = 0;
         for account in self.all_accounts() {
-            freed += account.lifetime.counter.end_quarantine();
+            account.lifetime.counter.end_quarantine();
             let frame = account.frame();
             for period in frame.hours.iter().chain(&frame.days) {
                 period.counter.end_quarantine();
             }
         }
-        Nanos(freed)
     }
 
     fn quarantine(&self) -> MutexGuard<'_, Quarantine> {
