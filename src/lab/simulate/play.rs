@@ -30,7 +30,7 @@ use world::{Random, Stream, Visit, settle};
 const NOTICED_AFTER_MS: i64 = 3_000;
 /// A node that finds no server for its leases tries again after this.
 const START_AGAIN_MS: i64 = 5_000;
-/// A lowered limit counts when all nodes have reached the server for this long: a reload, a claim, and wrong clocks.
+/// A lowered limit counts so long after: a reload (within 3 s), a look at the leases, and wrong clocks.
 const LOWERED_AFTER_MS: i64 = 10_000;
 const MINUTE_MS: i64 = 60_000;
 
@@ -61,7 +61,7 @@ struct Play<'a> {
     server: Option<Server>,
     days: Vec<Timeline>,
     limits: Vec<Limits>,
-    /// Since when all nodes could have heard of limits that were lowered.
+    /// Since when all nodes could have read limits that were lowered.
     lowered: Option<Timestamp>,
     now: Timestamp,
     queue: BinaryHeap<Reverse<(Timestamp, u64, Event)>>,
@@ -186,7 +186,7 @@ impl<'a> Play<'a> {
             }
             self.fetch(node);
         }
-        self.lower_when_heard();
+        self.lower_when_read();
     }
 
     fn push(&mut self, at: Timestamp, event: Event) {

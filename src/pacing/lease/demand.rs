@@ -66,6 +66,11 @@ impl Demand {
         if limit == UNLIMITED {
             return Wish::Keep;
         }
+        // All nodes together may have committed more than the new limit by now: until the authority has said what they leave, not
+        // even what is given back may be taken again.
+        if was_lowered {
+            return Wish::Lower(0);
+        }
         let is_idle = committed <= self.committed && look.asked == 0;
         self.target = self.next_target(look);
         self.committed = committed;
@@ -76,10 +81,6 @@ impl Demand {
                 true => Wish::Lower(committed),
                 false => Wish::Keep,
             };
-        }
-        // What was granted under the higher limit may be more than all nodes together may have now: it is claimed anew.
-        if was_lowered && granted > committed {
-            return Wish::Lower(committed);
         }
         let wanted = committed.saturating_add(self.target).min(limit);
         let headroom = granted.saturating_sub(committed);
@@ -198,15 +199,23 @@ mod tests {
     #[test]
     fn what_was_granted_under_a_higher_limit_is_claimed_anew() {
         let mut demand = Demand::default();
-        assert_eq!(demand.wish(&look(0, 5 * UNIT)), Wish::Keep);
+        let first = Look {
+            passed_ms: 0,
+            ..look(3 * UNIT, 8 * UNIT)
+        };
+        assert_eq!(demand.wish(&first), Wish::Keep);
         let lowered = |granted| Look {
             limit: 900 * UNIT,
-            ..look(0, granted)
+            ..look(3 * UNIT, granted)
         };
-        assert_eq!(demand.wish(&lowered(5 * UNIT)), Wish::Lower(0));
-        assert!(matches!(demand.wish(&lowered(0)), Wish::Raise(_)));
         assert_eq!(
-            demand.wish(&look(0, 5 * UNIT)),
+            demand.wish(&lowered(8 * UNIT)),
+            Wish::Lower(0),
+            "also what is given back"
+        );
+        assert!(matches!(demand.wish(&lowered(3 * UNIT)), Wish::Raise(_)));
+        assert_eq!(
+            demand.wish(&look(3 * UNIT, 8 * UNIT)),
             Wish::Keep,
             "a raised limit leaves it"
         );

@@ -166,7 +166,8 @@ impl Leases {
         let wish = demand.wish(&look);
         let (bound, known_beside) = (demand.bound, demand.beside);
         drop(demand);
-        // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first.
+        // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first,
+        // and no more is taken until it has.
         let unheard = bound + known_beside > look.granted;
         match wish {
             Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, look.granted),

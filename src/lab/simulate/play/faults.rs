@@ -2,7 +2,7 @@
 
 use super::super::authority::Way;
 use super::super::mishaps::{self, Mishap};
-use super::super::node::{Died, Node};
+use super::super::node::Died;
 use super::{Event, LOWERED_AFTER_MS, Play, START_AGAIN_MS};
 use crate::units::{Limits, Nanos, Timestamp};
 use world::Random;
@@ -101,16 +101,12 @@ impl Play<'_> {
         }
     }
 
-    /// A lowered limit counts once every node has read it, and heard from the server what the others hold.
-    pub(super) fn lower_when_heard(&mut self) {
-        let Some(since) = self.lowered else { return };
-        let is_cut_off = |node: &Node| {
-            let way = self.server.as_ref().map(|server| server.way(node.number));
-            node.is_up() && way.is_some_and(|way| way != Way::Open)
-        };
-        if self.nodes.iter().any(is_cut_off) {
-            self.lowered = Some(self.now);
-        } else if self.now.since(since) >= LOWERED_AFTER_MS {
+    /// A lowered limit counts once every node has read it and looked at its leases, whether a server answered or not.
+    pub(super) fn lower_when_read(&mut self) {
+        if self
+            .lowered
+            .is_some_and(|since| self.now.since(since) >= LOWERED_AFTER_MS)
+        {
             self.oracle.limit(self.now, self.limits.clone());
             self.lowered = None;
         }
