@@ -6,8 +6,8 @@ mod server;
 
 use jiff::tz::TimeZone;
 use outbid::pacing::lease::{Inbox, LeaseError, SharedAuthority, SharedSettings};
-use outbid::pacing::{Account, AccountKind, Budgets, Leases};
-use outbid::units::{AccountId, BidId, Limits, Nanos, Timestamp};
+use outbid::pacing::{Account, AccountKind, Budgets, Leases, PacePlan};
+use outbid::units::{AccountId, BidId, Limits, Nanos, Spread, Timestamp};
 use server::{DURABLE, Redis, Wire};
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,6 +147,61 @@ fn three_nodes_spend_one_budget_and_no_more_also_what_stood_ready_on_an_idle_one
     // Each of the two may have the part of a bid left.
     assert!((499..=500).contains(&cents), "{seen:#?}");
     assert_eq!(idle.bid_all(), 0);
+}
+
+#[test]
+fn whoever_bids_finds_the_last_money_also_where_two_limits_have_to_be_leased() {
+    let redis = Redis::durable();
+    let mut nodes: Vec<_> = (1..=3)
+        .map(|number| start(&at(&redis), number, 50 * CENT).unwrap())
+        .collect();
+    for node in &nodes {
+        let both = Limits {
+            daily: Some(Nanos(50 * CENT)),
+            lifetime: Some(Nanos(50 * CENT)),
+            ..Limits::default()
+        };
+        node.account.set_limits(both, node.now);
+    }
+    let mut cents = 0;
+    // 34 rounds would do where nobody ever waited for a lease.
+    for round in 0..40 {
+        for node in &mut nodes {
+            node.wait(2_000).unwrap();
+            // A bid every four seconds from each: the lease that it asks for comes in between.
+            let is_asked = round % 2 == 0 && node.account.has_free(Nanos(CENT), node.now);
+            cents += i64::from(is_asked && node.bid());
+        }
+    }
+    assert_eq!(cents, 50);
+}
+
+#[test]
+fn what_a_paced_node_has_used_is_told_to_the_others_who_do_not_take_its_lease_for_spend() {
+    let redis = Redis::durable();
+    let [mut one, mut other] = [1, 2].map(|number| start(&at(&redis), number, 10_000 * CENT).unwrap());
+    for node in [&one, &other] {
+        node.account.set_plan(PacePlan {
+            spread: Spread::Even,
+            ..PacePlan::default()
+        });
+        assert!(node.account.view(node.now).day.used_by_others == Nanos::ZERO);
+    }
+    for _ in 0..3 {
+        for _ in 0..50 {
+            one.tick().unwrap();
+            other.tick().unwrap();
+        }
+        assert!(one.bid() && other.bid());
+    }
+    one.wait(5_000).unwrap();
+    other.wait(5_000).unwrap();
+    one.wait(5_000).unwrap();
+    // 39 cents and more are leased to each; three are bid.
+    for node in [&one, &other] {
+        let told = node.account.view(node.now).day.used_by_others;
+        assert!(Nanos::ZERO < told && told <= Nanos(3 * CENT), "{told:?}");
+    }
 }
 
 #[test]

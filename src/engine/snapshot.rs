@@ -185,7 +185,7 @@ impl Ready {
     /// A cheap look before work is put into a bid. The price is not known yet: a quarter of the prior must be there.
     pub fn has_free(&self, prior: Cpm, now: Timestamp) -> bool {
         let amount = Nanos(prior.per_impression().0 / 4);
-        self.account.has_free(amount, now) && self.campaign_account.has_free(amount, now)
+        self.account.has_free(amount, now) & self.campaign_account.has_free(amount, now)
     }
 
     /// The tighter pace of line item and campaign; see [`Account::multiplier`].

@@ -2,7 +2,7 @@
 //! Workers read an immutable frame of periods; only code under the control lock replaces it, and only forward in time.
 
 use super::calendar::{Span, Unit};
-use super::kernel::{Column, Counter, Reading, UNLIMITED};
+use super::kernel::{Column, Counter, UNLIMITED};
 use super::kpi::{Kpi, KpiControl, KpiView};
 use super::lease::Demand;
 use super::pace::{Pace, PacePlan, PaceView, Sight, Traffic};
@@ -68,6 +68,8 @@ pub(super) struct Period {
     asked: AtomicI64,
     /// The lease thread's own.
     pub demand: Mutex<Demand>,
+    /// As the lease thread was told last.
+    pub used_by_others: AtomicI64,
     /// The part of this period's debt that stands in the next one already. Written under the control lock only.
     pub carried_out: AtomicI64,
 }
@@ -103,6 +105,8 @@ pub struct PeriodView {
     /// The part of `late` and `carried` that is not covered.
     pub debt: Nanos,
     pub free: Nanos,
+    /// Where nodes share a budget: what the others have booked and expect their open bids to cost, as last told.
+    pub used_by_others: Nanos,
 }
 
 impl AccountView {
@@ -236,9 +240,11 @@ impl Account {
     pub fn refusal(&self, amount: Nanos, now: Timestamp) -> Option<Scope> {
         let frame = self.look();
         match self.periods(&frame, now) {
+            // All of them are asked: a lease of one limit is of no use while another one's lacks.
             Ok(periods) => periods
+                .map(|period| period.has_free(amount.0))
                 .iter()
-                .position(|period| !period.has_free(amount.0))
+                .position(|free| !free)
                 .map(|place| Scope::ALL[place]),
             Err(scope) => Some(scope),
         }
@@ -246,7 +252,7 @@ impl Account {
 
     pub fn view(&self, now: Timestamp) -> AccountView {
         let frame = self.frame.load_full();
-        let in_period = |row: &Row| PeriodView::of(period(row, now).unwrap_or(&row[1]).counter.read());
+        let in_period = |row: &Row| PeriodView::of(period(row, now).unwrap_or(&row[1]));
         let control = self.control();
         AccountView {
             id: self.id,
@@ -254,7 +260,7 @@ impl Account {
             kind: control.kind,
             hour: in_period(&frame.hours),
             day: in_period(&frame.days),
-            lifetime: PeriodView::of(self.lifetime.counter.read()),
+            lifetime: PeriodView::of(&self.lifetime),
         }
     }
 
@@ -359,6 +365,7 @@ impl Period {
             counter,
             asked: AtomicI64::new(0),
             demand: Mutex::default(),
+            used_by_others: AtomicI64::new(0),
             carried_out: AtomicI64::new(0),
         })
     }
@@ -408,7 +415,8 @@ impl Period {
 }
 
 impl PeriodView {
-    fn of(reading: Reading) -> PeriodView {
+    fn of(period: &Period) -> PeriodView {
+        let reading = period.counter.read();
         PeriodView {
             limit: (reading.limit != UNLIMITED).then_some(Nanos(reading.limit)),
             granted: [reading.limit, reading.granted]
@@ -422,6 +430,7 @@ impl PeriodView {
             carried: Nanos(reading.carried),
             debt: Nanos(reading.debt),
             free: Nanos(reading.free),
+            used_by_others: Nanos(period.used_by_others.load(Ordering::Relaxed)),
         }
     }
 }

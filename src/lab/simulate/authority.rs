@@ -21,11 +21,18 @@ struct State {
     lease: u32,
     /// Longest first hold of each node.
     holds_s: BTreeMap<u16, u32>,
-    /// Bound and beside of each node.
-    limits: HashMap<Key, BTreeMap<u16, (i64, i64)>>,
+    limits: HashMap<Key, BTreeMap<u16, OnRecord>>,
     wanted: HashMap<Key, (u16, Timestamp)>,
     inboxes: BTreeMap<u16, Vec<Inbound>>,
     ways: BTreeMap<u16, Way>,
+}
+
+/// Of one node and limit.
+#[derive(Clone, Copy, Default)]
+struct OnRecord {
+    bound: i64,
+    beside: i64,
+    used: i64,
 }
 
 /// How a call of a node fares.
@@ -110,22 +117,30 @@ impl Line {
 impl State {
     fn claim(&mut self, node: u16, claim: &Claim, now: Timestamp) -> Grant {
         let record = self.limits.entry(claim.key).or_default();
-        let own = record.get(&node).map_or(0, |(bound, _)| *bound);
-        let others: i64 = record
-            .iter()
-            .filter(|(other, _)| **other != node)
-            .map(|(_, (bound, beside))| bound + beside)
-            .sum();
-        let share = claim.limit - others;
+        let own = record.remove(&node).unwrap_or_default().bound;
+        let others = |of: fn(&OnRecord) -> i64| record.values().map(of).sum::<i64>();
+        let share = claim.limit - others(|other| other.bound + other.beside);
+        let used_by_others = others(|other| other.used);
         let bound = match claim.bound > own {
             true => own.max(claim.bound.min(share - claim.beside)),
             false => claim.bound,
         };
-        record.insert(node, (bound, claim.beside));
+        record.insert(
+            node,
+            OnRecord {
+                bound,
+                beside: claim.beside,
+                used: claim.used,
+            },
+        );
         if bound < claim.bound {
             self.wanted.insert(claim.key, (node, now));
         }
-        Grant { bound, share }
+        Grant {
+            bound,
+            share,
+            used_by_others,
+        }
     }
 }
 
@@ -134,8 +149,8 @@ impl Authority for Line {
         let node = self.node;
         self.call(|state| {
             state.lease += 1;
-            let on_record = |(key, record): (&Key, &BTreeMap<u16, (i64, i64)>)| {
-                record.get(&node).map(|(bound, _)| (*key, *bound))
+            let on_record = |(key, record): (&Key, &BTreeMap<u16, OnRecord>)| {
+                record.get(&node).map(|own| (*key, own.bound))
             };
             Begun {
                 lease: state.lease,

@@ -324,8 +324,9 @@ impl Process {
             }
             let amount = price.per_impression();
             let has_money = [item.account, item.campaign_account]
+                .map(|account| self.accounts[account].has_free(amount, now))
                 .iter()
-                .all(|account| self.accounts[*account].has_free(amount, now));
+                .all(|free| *free);
             if has_money && self.caps.allows(user, &item.caps, now).is_ok() {
                 best = Some((index, chance, price, floor));
             }

@@ -1,7 +1,7 @@
 //! How large a lease should be: enough for the next two seconds as the last ones went, and little enough to lose.
 
 use super::super::kernel::UNLIMITED;
-use crate::units::Nanos;
+use crate::units::{Nanos, Timestamp};
 
 /// A lease is looked at ten times a second and one look may take a slow disk or network half a second: two are ample.
 const HORIZON_MS: i64 = 2_000;
@@ -13,6 +13,8 @@ const FLOOR: i64 = Nanos::PER_UNIT / 10;
 const CAP_PARTS: i64 = 16;
 /// A bid that was refused makes room for this many of its size.
 const REFUSED_BIDS: i64 = 8;
+/// What is not used for so long is idle. A campaign of few bids has to come to one before its lease goes to others again.
+const IDLE_MS: i64 = 5_000;
 /// Headroom above this many times the target goes back.
 const SURPLUS: i64 = 4;
 
@@ -22,12 +24,17 @@ pub struct Demand {
     /// On record.
     pub bound: i64,
     pub beside: i64,
+    /// As the others were told, and when.
+    pub used: i64,
+    pub used_told_at: Option<Timestamp>,
     /// Another node wants more of this limit than is left.
     pub others_want: bool,
     committed: i64,
     target: i64,
     /// As configured at the last look.
     limit: i64,
+    /// Nothing was taken for so long, ms.
+    idle_ms: i64,
     /// Given back to the others; until a bid asks for it.
     yielded: bool,
 }
@@ -71,7 +78,11 @@ impl Demand {
         if was_lowered {
             return Wish::Lower(0);
         }
-        let is_idle = committed <= self.committed && look.asked == 0;
+        self.idle_ms = match committed <= self.committed && look.asked == 0 {
+            true => self.idle_ms.saturating_add(look.passed_ms),
+            false => 0,
+        };
+        let is_idle = self.idle_ms >= IDLE_MS;
         self.target = self.next_target(look);
         self.committed = committed;
         let others_want = std::mem::take(&mut self.others_want);
@@ -179,7 +190,17 @@ mod tests {
     #[test]
     fn what_is_idle_goes_to_others_who_want_it_until_a_bid_asks() {
         let mut demand = Demand::default();
+        let look = |committed, granted| Look {
+            passed_ms: IDLE_MS / 2,
+            ..look(committed, granted)
+        };
         demand.wish(&look(UNIT, 4 * UNIT));
+        demand.others_want = true;
+        assert_eq!(
+            demand.wish(&look(UNIT, 4 * UNIT)),
+            Wish::Keep,
+            "the next bid may come"
+        );
         demand.others_want = true;
         assert_eq!(demand.wish(&look(UNIT, 4 * UNIT)), Wish::Lower(UNIT));
         assert_eq!(demand.wish(&look(UNIT, UNIT)), Wish::Keep);

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Also a node that wants nothing asks this often what others want.
 const CLAIM_EVERY_MS: i64 = 1_000;
+/// What is used of a paced limit is told this often where it changes: short against the two minutes in which a pace follows.
+const TELL_USED_EVERY_MS: i64 = 5_000;
 
 /// See the [module](super).
 pub struct Leases {
@@ -165,6 +167,10 @@ impl Leases {
         };
         let wish = demand.wish(&look);
         let (bound, known_beside) = (demand.bound, demand.beside);
+        let is_told = demand
+            .used_told_at
+            .is_some_and(|told| now.since(told) < TELL_USED_EVERY_MS)
+            || demand.used == used(account, &period);
         drop(demand);
         // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first,
         // and no more is taken until it has.
@@ -173,8 +179,13 @@ impl Leases {
             Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, look.granted),
             Wish::Raise(granted) => self.push(account, scope, period, granted - beside, beside),
             Wish::Lower(granted) => self.lower(account, scope, period, granted),
-            // Others must know of it, as it leaves them less.
-            Wish::Keep if known_beside != beside => self.push(account, scope, period, bound, beside),
+            // Others must know of it, as it leaves them less, or as their pace goes by it.
+            Wish::Keep
+                if known_beside != beside
+                    || (!is_told && period.span.contains(now) && account.pace.is_on()) =>
+            {
+                self.push(account, scope, period, bound, beside)
+            }
             Wish::Keep => {}
         }
     }
@@ -198,6 +209,7 @@ impl Leases {
             key,
             bound,
             beside,
+            used: used(account, &period),
             limit,
         };
         let account = account.clone();
@@ -228,7 +240,7 @@ impl Leases {
             grant,
         ) in claimed.iter().zip(&grants)
         {
-            apply(account, period, claim, grant);
+            apply(account, period, claim, grant, now);
         }
         for key in self.authority.wanted() {
             let account = self.budgets.find(key.account);
@@ -242,15 +254,26 @@ impl Leases {
     }
 }
 
-fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant) {
+fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant, now: Timestamp) {
     let mut demand = demand(period);
     (demand.bound, demand.beside) = (grant.bound, claim.beside);
+    (demand.used, demand.used_told_at) = (claim.used, Some(now));
+    // Relaxed: a number on its own.
+    period
+        .used_by_others
+        .store(grant.used_by_others, Ordering::Relaxed);
     // The lock keeps the limit as it is; one that has changed since the claim has its share with the next one.
     let control = account.control();
     if control.limit(claim.key.scope) == claim.limit && period.counter.read().limit != grant.share {
         period.counter.set_limit(grant.share);
     }
     period.counter.raise(grant.bound + claim.beside);
+}
+
+/// What the other nodes' pace should count as gone.
+fn used(account: &Account, period: &Period) -> i64 {
+    let reading = period.counter.read();
+    reading.spent + reading.late + reading.carried + reading.quarantined + account.pace.in_flight()
 }
 
 /// A panic while the lock was held cannot leave plain numbers half changed.

@@ -162,6 +162,7 @@ impl Authority for LocalAuthority {
         let grant = |claim: &Claim| Grant {
             bound: claim.bound,
             share: claim.limit,
+            used_by_others: 0,
         };
         Ok(claims.iter().map(grant).collect())
     }

@@ -58,6 +58,8 @@ pub struct Claim {
     pub bound: i64,
     /// Booked beside the bound: late and carried.
     pub beside: i64,
+    /// Booked, and what open bids are expected to cost: what the pace of the other nodes goes by.
+    pub used: i64,
     /// As configured.
     pub limit: i64,
 }
@@ -68,6 +70,8 @@ pub struct Grant {
     pub bound: i64,
     /// The part of the limit that other nodes leave to this one.
     pub share: i64,
+    /// What the other nodes say they have used; where one says nothing, what it has on record.
+    pub used_by_others: i64,
 }
 
 /// What a new lease begins with.

@@ -23,6 +23,7 @@ use crate::units::{Limits, Nanos, Spread, Timestamp};
 use flow::Flow;
 use jiff::tz::TimeZone;
 use pacer::{Goal, HORIZON_S, Pacer, SLOW_START};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A step is made this often: long enough for something to have happened, short against the horizon.
@@ -31,8 +32,9 @@ pub const STEP_MS: i64 = 1_000;
 const PLANNED_EVERY_MS: i64 = Timestamp::MS_PER_HOUR;
 /// Of a limit, what has to be bid until observed shares of it are believed.
 const BELIEVED_AFTER: f64 = 0.0005;
-/// Time constant of what other nodes have used and how fast: they are seen lease by lease, some minutes of spend at a time.
-const OTHERS_S: f64 = 600.0;
+/// Time constant of how fast other nodes spend: what they have used is told every few seconds. They are taken to go on so long
+/// where nothing more is heard.
+const OTHERS_S: f64 = 60.0;
 /// Other nodes have become at most so many times as fast or as slow as they were, as far as this node can guess.
 const OTHERS_FOLLOW: f64 = 4.0;
 /// A plan ends early by how far money in flight is above this many seconds of spend, as what is on hold at the end of a period
@@ -47,6 +49,8 @@ pub(super) struct Pace {
     pub totals: Totals,
     pacer: Pacer,
     state: Mutex<State>,
+    /// What open bids were expected to cost at the last step, nanos.
+    in_flight: AtomicI64,
 }
 
 /// The control thread's own.
@@ -72,9 +76,10 @@ struct Day {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Others {
-    /// As the leases say: in steps.
-    seen: f64,
-    /// The same, without the steps.
+    told: f64,
+    /// Since `told` was another number.
+    told_s: f64,
+    /// By now, going on at `rate`.
     used: f64,
     rate: f64,
 }
@@ -144,8 +149,19 @@ impl Pace {
         if seconds > 0.0 {
             let seconds = seconds.min(60.0);
             let goals = state.goals(&self.totals, sight, seconds);
+            let in_flight = state.flow.in_flight(as_f64(sight.view.lifetime.reserved));
+            self.in_flight.store(in_flight as i64, Ordering::Relaxed);
             self.pacer.steer(goals.into_iter().flatten(), seconds);
         }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.state().plan.spread != Spread::AsFastAsPossible
+    }
+
+    /// What open bids were expected to cost at the last step, nanos; 0 without a pace.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     pub fn view(&self, view: &AccountView, now: Timestamp) -> PaceView {
@@ -209,8 +225,8 @@ impl State {
         let least = each.into_iter().flatten().min();
         self.flow
             .step(totals, seconds, least.map_or(0.0, as_f64) * BELIEVED_AFTER);
-        for (others, (period, limit)) in self.others.iter_mut().zip(view.periods().into_iter().zip(each)) {
-            others.follow(period, limit, seconds);
+        for (others, period) in self.others.iter_mut().zip(view.periods()) {
+            others.follow(as_f64(period.used_by_others), seconds);
         }
         self.rate_before += (self.flow.rate() - self.rate_before) * passed_of(OTHERS_S, seconds);
         self.plan_day(sight);
@@ -319,25 +335,20 @@ impl Horizon {
 }
 
 impl Others {
-    /// What others leave of a limit is what this node's counter says it is.
-    fn follow(&mut self, period: &PeriodView, limit: Option<Nanos>, seconds: f64) {
-        let (Some(whole), Some(left)) = (limit, period.limit) else {
-            return *self = Others::default();
-        };
-        let seen = (whole - left).0.max(0) as f64;
-        // The first look, and another period.
-        if self.seen == 0.0 || seen < self.seen / 2.0 {
-            *self = Others {
-                seen,
-                used: seen,
-                ..*self
-            };
-            return;
+    fn follow(&mut self, told: f64, seconds: f64) {
+        self.told_s += seconds;
+        if told < self.told / 2.0 || self.told == 0.0 {
+            // Another period, or the first that is heard.
+            (self.told, self.told_s) = (told, 0.0);
+        } else if told != self.told {
+            let rate = (told - self.told) / self.told_s;
+            self.rate += (rate - self.rate) * passed_of(OTHERS_S, self.told_s);
+            (self.told, self.told_s) = (told, 0.0);
+        } else if self.told_s > OTHERS_S {
+            self.rate *= 1.0 - passed_of(OTHERS_S, seconds);
         }
-        let passed = passed_of(OTHERS_S, seconds);
-        self.rate += ((seen - self.seen).max(0.0) / seconds - self.rate) * passed;
-        self.used += self.rate * seconds + (seen - self.used) * passed;
-        self.seen = seen;
+        self.rate = self.rate.max(0.0);
+        self.used = self.told + self.rate * self.told_s.min(OTHERS_S);
     }
 }
 

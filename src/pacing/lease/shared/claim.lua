@@ -1,5 +1,5 @@
--- ARGV 4: lease, 5: sequence number of the call, then for each limit: name, bound, beside, limit, time of expiry.
--- Answers bound and share for each, then the names of limits that another node wants more of.
+-- ARGV 4: lease, 5: sequence number of the call, then for each limit: name, bound, beside, used, limit, time of expiry.
+-- Answers bound, share and what others have used for each, then the names of limits that another node wants more of.
 local lease, seq = ARGV[4], tonumber(ARGV[5])
 local known = redis.call('HMGET', me, 'state', 'lease', 'declared', 'seq')
 if known[1] == 'dead' then return redis.error_reply('DEAD node ' .. node .. ' was declared dead') end
@@ -19,25 +19,33 @@ for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'nodes')) do
 end
 
 local answer = {}
-for i = 6, #ARGV, 5 do
+for i = 6, #ARGV, 6 do
   local name, bound, beside = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local own, others = 0, 0
+  local own, others, used_by_others = 0, 0, 0
+  local used = used_of(name)
   local fields = redis.call('HGETALL', prefix .. 'limit:' .. name)
   for f = 1, #fields, 2 do
     local b, s = amounts(fields[f + 1])
-    if fields[f] == node then own = b else others = others + b + s end
+    if fields[f] == node then
+      own = b
+    else
+      others = others + b + s
+      used_by_others = used_by_others + (used[fields[f]] or b + s)
+    end
   end
-  local share = tonumber(ARGV[i + 3]) - others
+  local share = tonumber(ARGV[i + 4]) - others
   local granted = bound
   if bound > own then
     granted = waiting and own or math.max(own, math.min(bound, share - beside))
   end
-  record(name, granted, beside, ARGV[i + 4])
+  record(name, granted, beside, ARGV[i + 5])
+  record_used(name, ARGV[i + 3], ARGV[i + 5])
   if granted < bound and not waiting then
     redis.call('HSET', prefix .. 'wanted', name, node .. ':' .. whole(now))
   end
   table.insert(answer, whole(granted))
   table.insert(answer, whole(share))
+  table.insert(answer, whole(used_by_others))
 end
 
 -- Who wants more says so again with each look: what is older than a few of them is over.

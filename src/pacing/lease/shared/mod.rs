@@ -112,17 +112,20 @@ impl SharedAuthority {
                 text(name(&claim.key)),
                 text(micros_up(claim.bound)),
                 text(micros_up(claim.beside)),
+                text(claim.used.div_euclid(MICRO)),
                 text(claim.limit.div_euclid(MICRO)),
                 text(expiry(&claim.key)),
             ]);
         }
         let answer = self.texts(include_str!("claim.lua"), &arguments, now)?;
         let mut grants = Vec::with_capacity(claims.len());
-        for (claim, pair) in claims.iter().zip(answer.chunks_exact(2)) {
-            let [bound, share] = [&pair[0], &pair[1]].map(|number| number.parse::<i64>().unwrap_or(0));
+        for (claim, three) in claims.iter().zip(answer.chunks_exact(3)) {
+            let [bound, share, used_by_others] = [&three[0], &three[1], &three[2]]
+                .map(|number| number.parse::<i64>().unwrap_or(0).saturating_mul(MICRO));
             let grant = Grant {
-                bound: bound.saturating_mul(MICRO).min(claim.bound),
-                share: share.saturating_mul(MICRO),
+                bound: bound.min(claim.bound),
+                share,
+                used_by_others,
             };
             self.known.insert(claim.key, (grant.bound, claim.beside));
             grants.push(grant);
@@ -130,7 +133,7 @@ impl SharedAuthority {
         if grants.len() < claims.len() {
             return Err(LeaseError::Shared("the answer is too short".to_owned()));
         }
-        self.wanted = answer[2 * claims.len()..]
+        self.wanted = answer[3 * claims.len()..]
             .iter()
             .filter_map(|text| key(text))
             .collect();

@@ -35,3 +35,17 @@ local function record(name, bound, beside, expires)
   if expires ~= '0' then redis.call('PEXPIREAT', key, expires) end
   redis.call('SADD', held, name)
 end
+
+-- What each node has used of a limit: apart from what is on record, as no grant hangs on it.
+local function used_of(name)
+  local used = {}
+  local fields = redis.call('HGETALL', prefix .. 'used:' .. name)
+  for f = 1, #fields, 2 do used[fields[f]] = tonumber(fields[f + 1]) end
+  return used
+end
+
+local function record_used(name, used, expires)
+  local key = prefix .. 'used:' .. name
+  redis.call('HSET', key, node, used)
+  if expires ~= '0' then redis.call('PEXPIREAT', key, expires) end
+end
