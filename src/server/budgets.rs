@@ -208,6 +208,7 @@ fn period(view: &PeriodView) -> Value {
         "late": amount(view.late),
         "debt": amount(view.debt),
         "free": view.limit.map(|_| amount(view.free)),
+        "used_by_others": amount(view.used_by_others),
     })
 }
 

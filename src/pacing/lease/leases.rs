@@ -167,10 +167,8 @@ impl Leases {
         };
         let wish = demand.wish(&look);
         let (bound, known_beside) = (demand.bound, demand.beside);
-        let is_told = demand
-            .used_told_at
-            .is_some_and(|told| now.since(told) < TELL_USED_EVERY_MS)
-            || demand.used == used(account, &period);
+        let is_fresh = |told| now.since(told) < TELL_USED_EVERY_MS;
+        let is_told = demand.used_told_at.is_some_and(is_fresh) || demand.used == used(account, &period);
         drop(demand);
         // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first,
         // and no more is taken until it has.
@@ -179,11 +177,10 @@ impl Leases {
             Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, look.granted),
             Wish::Raise(granted) => self.push(account, scope, period, granted - beside, beside),
             Wish::Lower(granted) => self.lower(account, scope, period, granted),
-            // Others must know of it, as it leaves them less, or as their pace goes by it.
-            Wish::Keep
-                if known_beside != beside
-                    || (!is_told && period.span.contains(now) && account.pace.is_on()) =>
-            {
+            // Others must know of it, as it leaves them less.
+            Wish::Keep if known_beside != beside => self.push(account, scope, period, bound, beside),
+            // Their pace goes by it.
+            Wish::Keep if !is_told && period.span.contains(now) && account.pace.is_on() => {
                 self.push(account, scope, period, bound, beside)
             }
             Wish::Keep => {}
