@@ -17,7 +17,7 @@ use outbid::events::token::{Format, ImpRef, Token};
 use outbid::journal::Medium;
 use outbid::openrtb::notice::{Notice, NoticeQuery, PriceField, PriceUnit};
 use outbid::openrtb::price_crypto::PriceCodec;
-use outbid::pacing::{Account, AccountKind, Budgets, Kpi, KpiView, PeriodView, Target};
+use outbid::pacing::{Account, AccountKind, Budgets, Kpi, KpiView, LearntDelay, PeriodView, Target};
 use outbid::shading::Markets;
 use outbid::store::exchange::BillingEvent;
 use outbid::store::rates::Rate;
@@ -979,6 +979,11 @@ fn with_a_target() -> World {
     world
         .line_item
         .set_kpi(Some(Kpi { target, least, most }), &world.campaign);
+    world.line_item.set_learnt_delay(Some(LearntDelay {
+        event: ObjectId::of("purchase"),
+        half_life_s: 86_400,
+        delay_s: 86_400,
+    }));
     world
 }
 
@@ -994,6 +999,9 @@ fn check_steered(world: &World, orders: f64, cost: i64) {
     let view = steered(world);
     assert!((view.events - 5.0 * orders).abs() < 0.02, "{view:?}");
     assert!((view.cost.0 - cost).abs() <= 2, "{view:?}");
+    // An order takes no time here: seen in all six of them, whichever process counted them.
+    let delay = world.line_item.delay_view().expect("a goal");
+    assert!(delay.kept > 0.999, "{delay:?}");
 }
 
 #[test]

@@ -434,6 +434,10 @@ fn goals_are_read_with_all_that_they_need() {
         ("preset = \"stable\"", 12.0 + 28.0 * 2.0),
         ("weights = { cac = 1, ltv = 0 }", 40.0),
         ("discount = { half_life = \"30d\", delay = \"60d\" }", 10.0),
+        (
+            "discount = { half_life = \"30d\", delay = \"60d\", learn_delay = true }",
+            10.0,
+        ),
     ] {
         let goal = bid(
             &format!("{{ cpa = 40.00, event = \"signup\", {weights} }}"),

@@ -25,7 +25,7 @@ use outbid::optouts::OptOuts;
 use outbid::pacing::Happened;
 use outbid::store::models::{ContextBuffer, ContextInput, Score, Scorer};
 use outbid::telemetry::Reason;
-use outbid::units::{Cpm, Nanos, Timestamp};
+use outbid::units::{Cpm, Nanos, ObjectId, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stage::{At, CANDIDATES, EXCHANGE, Stage, with_request};
@@ -170,6 +170,43 @@ fn a_target_moves_bids_within_its_bounds_and_never_above_the_ceiling() {
         "ten times at most, whatever multiplies"
     );
     assert_eq!(price_after("", 1_000), Cpm(2_000_000), "without a target");
+}
+
+#[test]
+fn conversions_that_come_sooner_than_expected_are_worth_more_where_that_is_learnt() {
+    let price_after = |learns: bool, delay_ms: i64| {
+        let goal = format!(
+            "cpa = 3000.00, event = \"purchase\", discount = {{ half_life = \"10d\", delay = \"10d\", learn_delay = {learns} }}"
+        );
+        let mut stage = golden::stage(&[], &[(CAMPAIGN, "cpm = 2.00", &goal)], NOW);
+        stage.live.budgets.tick(NOW);
+        for _ in 0..20 {
+            let what = Happened::Conversion {
+                event: ObjectId::of("purchase"),
+                value: Nanos::ZERO,
+            };
+            let account = outbid::units::AccountId::line_item("cars");
+            stage.live.budgets.happened(account, what, delay_ms);
+        }
+        stage.live.budgets.tick(Timestamp(NOW.0 + 1_800_000));
+        let body = base_request("banner").to_string();
+        with_request(&body, |request| {
+            stage.decide(request, AT);
+            stage.scratch.bids[0].price.0
+        })
+        .expect("a sound request")
+    };
+    let expected = price_after(false, 60_000);
+    assert_eq!(
+        price_after(true, 1_800_000),
+        expected,
+        "half an hour says nothing of ten days"
+    );
+    let sooner = price_after(true, 60_000);
+    assert!(
+        (sooner - 2 * expected).abs() <= expected / 1_000,
+        "a half-life sooner: {sooner}, {expected}"
+    );
 }
 
 #[test]

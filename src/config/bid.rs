@@ -17,7 +17,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 pub(super) const WEIGHT_KEYS: &[&str] = &["cac", "ltv"];
 pub(super) const RELEVANCE_KEYS: &[&str] = &["ctr", "cvr"];
-pub(super) const DISCOUNT_KEYS: &[&str] = &["half_life", "delay"];
+pub(super) const DISCOUNT_KEYS: &[&str] = &["half_life", "delay", "learn_delay"];
 
 const GOALS: [&str; 5] = ["cpm", "cpc", "max_clicks", "cpa", "roas"];
 /// Keys that only some goals have, with those and an example.
@@ -238,6 +238,7 @@ fn discount(table: &Table<'_>) -> Option<Option<Discount>> {
     };
     let half_life = time("half_life", "half_life = \"30d\"", DAY);
     let delay = time("delay", "delay = \"3d\"", Duration::ZERO);
+    let learns = table.maybe("learn_delay", |n| n.boolean());
     let (half_life, delay) = (half_life?, delay?);
     if delay > half_life * HALF_LIVES_MAX {
         node.problem(
@@ -248,5 +249,9 @@ fn discount(table: &Table<'_>) -> Option<Option<Discount>> {
     }
     // Ten years of seconds fit.
     let seconds = |time: Duration| time.as_secs() as u32;
-    Some(Some(Discount::new(seconds(half_life), seconds(delay))))
+    Some(Some(Discount::new(
+        seconds(half_life),
+        seconds(delay),
+        learns.unwrap_or(false),
+    )))
 }

@@ -294,7 +294,11 @@ fn kpi(kpi: &Kpi) -> Value {
 }
 
 fn later(discount: Discount) -> Value {
-    json!({ "half_life": format!("{}s", discount.half_life_s), "delay": format!("{}s", discount.delay_s) })
+    json!({
+        "half_life": format!("{}s", discount.half_life_s),
+        "delay": format!("{}s", discount.delay_s),
+        "learn_delay": discount.learns,
+    })
 }
 
 fn milli(thousandths: u32) -> f64 {

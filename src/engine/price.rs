@@ -7,7 +7,6 @@ use super::{Audience, ExchangeTerms, Live, Ready, Scratch, Snapshot, Turn, explo
 use crate::openrtb::request::Request;
 use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
-use crate::store::models::Score;
 use crate::store::profiles::Profile;
 use crate::telemetry::Reason;
 use crate::units::{Cpm, MixHasher, Nanos, Timestamp};
@@ -100,15 +99,14 @@ fn value(
     }
     let score = candidate.score.ok_or(Reason::Model)?;
     let multiplier_milli = multiplier_milli(item, opportunity, profile, now);
-    let kpi_micros = snapshot.ready[candidate.line_item as usize]
-        .account
-        .kpi_factor_micros();
-    Ok(worth(
-        item,
-        score,
-        profile,
-        factor_micros(multiplier_milli, kpi_micros),
-    ))
+    let account = &snapshot.ready[candidate.line_item as usize].account;
+    let one = item
+        .definition
+        .bid
+        .worth(score, item.definition.ltv.of(profile), account.kept_micros());
+    let factor_micros = factor_micros(multiplier_milli, account.kpi_factor_micros());
+    // A CPM of X micros is X nanos for each impression.
+    Ok(multiplied(item, one, factor_micros))
 }
 
 /// The product of all that values are multiplied by, in millionths, within 0.1 and 10.
@@ -117,13 +115,7 @@ fn factor_micros(multiplier_milli: u32, kpi_micros: u32) -> u32 {
     product.clamp(100_000, 10_000_000) as u32
 }
 
-/// What one impression is worth to the line item, as a CPM: a CPM of X micros is X nanos for each impression.
-fn worth(item: &LineItem, score: Score, profile: Option<&Profile>, factor_micros: u32) -> Cpm {
-    let definition = &item.definition;
-    let one = definition.bid.worth(score, definition.ltv.of(profile));
-    multiplied(item, one, factor_micros)
-}
-
+/// What one impression is worth to the line item, as a CPM.
 fn multiplied(item: &LineItem, one: Nanos, factor_micros: u32) -> Cpm {
     let multiplied = i128::from(one.0) * i128::from(factor_micros) / 1_000_000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));

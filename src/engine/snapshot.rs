@@ -6,7 +6,7 @@ use super::{ExchangeTerms, LineItemStats, Live, People};
 use crate::allocation::Exploration;
 use crate::caps::{CapLevel, CapObject};
 use crate::creative::{self, Template};
-use crate::pacing::{Account, AccountKind, Kpi, PacePlan, Target};
+use crate::pacing::{Account, AccountKind, Kpi, LearntDelay, PacePlan, Target};
 use crate::store::campaigns::definition::{self, Ad, Definitions, KpiTarget};
 use crate::store::campaigns::{Campaign, Campaigns, LineItem};
 use crate::store::exchange::Exchange;
@@ -239,24 +239,32 @@ fn ready_all(
             account
         })
         .collect();
-    let ready = |item: &LineItem| {
-        let name = item.definition.part_of.as_ref().unwrap_or(&item.definition.id);
-        let zone = &zones[item.advertiser];
-        let account = live
-            .budgets
-            .account(item.account, name, AccountKind::LineItem, zone, now);
-        account.set_limits(item.definition.budget, now);
-        account.set_plan(pace_of(item));
-        account.set_kpi(item.definition.kpi.as_ref().map(kpi_of), &accounts[item.campaign]);
-        ready_one(
-            campaigns,
-            item,
-            model,
-            live,
-            account,
-            accounts[item.campaign].clone(),
-        )
-    };
+    let ready =
+        |item: &LineItem| {
+            let name = item.definition.part_of.as_ref().unwrap_or(&item.definition.id);
+            let zone = &zones[item.advertiser];
+            let account = live
+                .budgets
+                .account(item.account, name, AccountKind::LineItem, zone, now);
+            account.set_limits(item.definition.budget, now);
+            account.set_plan(pace_of(item));
+            account.set_kpi(item.definition.kpi.as_ref().map(kpi_of), &accounts[item.campaign]);
+            account.set_learnt_delay(item.definition.bid.learns_delay().map(|(event, discount)| {
+                LearntDelay {
+                    event: ObjectId::of(event),
+                    half_life_s: discount.half_life_s,
+                    delay_s: discount.delay_s,
+                }
+            }));
+            ready_one(
+                campaigns,
+                item,
+                model,
+                live,
+                account,
+                accounts[item.campaign].clone(),
+            )
+        };
     campaigns.line_items().iter().map(ready).collect()
 }
 

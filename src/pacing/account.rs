@@ -2,6 +2,7 @@
 //! Workers read an immutable frame of periods; only code under the control lock replaces it, and only forward in time.
 
 use super::calendar::{Span, Unit};
+use super::delay::{DelayControl, DelayView, LearntDelay};
 use super::kernel::{Column, Counter, UNLIMITED};
 use super::kpi::{Kpi, KpiControl, KpiView};
 use super::lease::Demand;
@@ -39,6 +40,7 @@ pub struct Account {
     control: Mutex<Control>,
     pub(super) pace: Pace,
     pub(super) kpi: KpiControl,
+    pub(super) delay: DelayControl,
 }
 
 /// What the control thread knows and workers do not need.
@@ -153,6 +155,7 @@ impl Account {
             control: Mutex::new(control),
             pace: Pace::default(),
             kpi: KpiControl::default(),
+            delay: DelayControl::default(),
         }
     }
 
@@ -203,6 +206,21 @@ impl Account {
         self.kpi.view()
     }
 
+    /// A line item's conversions count for less the later they come, as is learnt of them.
+    pub fn set_learnt_delay(&self, goal: Option<LearntDelay>) {
+        self.delay.set(goal);
+    }
+
+    /// Of the value of a conversion, what is left as it comes later: millionths; all of it where no delay is learnt.
+    pub fn kept_micros(&self) -> u32 {
+        self.delay.kept_micros()
+    }
+
+    /// `None` where no delay is learnt.
+    pub fn delay_view(&self) -> Option<DelayView> {
+        self.delay.view()
+    }
+
     /// Nanos, over its lifetime.
     pub(super) fn billed(&self) -> i64 {
         let reading = self.lifetime.counter.read();
@@ -229,6 +247,7 @@ impl Account {
         };
         self.pace.step(&sight);
         self.kpi.step(self.billed(), self.multiplier(), now);
+        self.delay.step(now);
     }
 
     /// A cheap look before work is put into a bid: false where a reservation of `amount` would be refused now.

@@ -202,6 +202,9 @@ impl Budgets {
     pub fn happened(&self, account: AccountId, what: Happened, delay_ms: i64) {
         if let Some(account) = self.find(account) {
             account.kpi.happened(what, delay_ms);
+            if let Happened::Conversion { event, .. } = what {
+                account.delay.converted(event, delay_ms);
+            }
         }
     }
 

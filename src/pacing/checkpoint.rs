@@ -3,21 +3,23 @@
 //!
 //! ```text
 //! magic u64 | version u32 | accounts u32 × (id u64, kind u8, name, zone, limits 3 × i64 (−1 = none, then u8 known),
-//!                                           lifetime columns, hours 3 × period, days 3 × period, pace, kpi)
+//!                                           lifetime columns, hours 3 × period, days 3 × period, pace, kpi, delay)
 //!           | holds u32 × (bid u128, account ids 4 × u64 (0 = none), amount i64, at i64, until i64)
 //!           | traffic: see `pace/traffic.rs`
 //! pace      paced u8 | log price, share won, share charged, delay of wins, delay of bills: f64 each
 //! kpi       has u8, then where it is 1: event u64 | by value u8 | cost, waiting, factor, weighted, events, looked, came, mean delay: f64 each
 //!           | not seen yet: count, value, came, delay, cost: i64 each
+//! delay     has u8, then where it is 1: event u64 | looked, came, mean: f64 each | not seen yet: came, delay: i64 each
 //! columns   spent i64 | late i64 | carried i64 | debt i64
 //! period    from i64 | until i64 | limit i64 | carried out i64 | columns
 //! ```
 //!
-//! Version 1 has neither pace nor traffic, version 2 no kpi.
+//! Version 1 has neither pace nor traffic, version 2 no kpi, version 3 no delay.
 
 use super::account::{Account, AccountKind, Period, Row};
 use super::budgets::{ACCOUNTS_PER_BID_MAX, Budgets};
 use super::calendar::Span;
+use super::delay::{Delays, SavedDelay};
 use super::holds::{Hold, NO_ACCOUNT};
 use super::kernel::{Column, Saved};
 use super::kpi::{Counts, Key, SavedKpi, Sums};
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"OUTBIDBU");
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// id 8 + kind 1 + two empty texts 8 + limits 25 + lifetime 32 + six periods of 64.
 const ACCOUNT_BYTES_MIN: usize = 8 + 1 + 8 + 25 + 32 + 6 * 64;
 const HOLD_BYTES: usize = 16 + 8 * ACCOUNTS_PER_BID_MAX + 24;
@@ -155,6 +157,9 @@ impl Budgets {
         }
         let saved = if version > 2 { read_kpi(fields)? } else { None };
         account.kpi.restore(saved, account.billed());
+        if version > 3 {
+            account.delay.restore(read_delay(fields)?);
+        }
         Ok(())
     }
 
@@ -207,6 +212,7 @@ fn write_account(out: &mut FieldWriter, account: &Account) {
     }
     write_pace(out, &account.pace.save());
     write_kpi(out, account.kpi.save(account.billed()));
+    write_delay(out, account.delay.save());
 }
 
 fn write_kpi(out: &mut FieldWriter, saved: Option<SavedKpi>) {
@@ -228,9 +234,9 @@ fn write_kpi(out: &mut FieldWriter, saved: Option<SavedKpi>) {
         sums.factor,
         sums.weighted,
         sums.events,
-        sums.looked_s,
-        sums.came,
-        sums.mean_delay_s,
+        sums.delays.looked_s,
+        sums.delays.came,
+        sums.delays.mean_s,
     ] {
         out.f64(number);
     }
@@ -263,9 +269,11 @@ fn read_kpi(fields: &mut FieldReader<'_>) -> Result<Option<SavedKpi>, BadFields>
         factor: number()?,
         weighted: number()?,
         events: number()?,
-        looked_s: number()?,
-        came: number()?,
-        mean_delay_s: number()?,
+        delays: Delays {
+            looked_s: number()?,
+            came: number()?,
+            mean_s: number()?,
+        },
     };
     Ok(Some(SavedKpi {
         key,
@@ -277,6 +285,38 @@ fn read_kpi(fields: &mut FieldReader<'_>) -> Result<Option<SavedKpi>, BadFields>
             delay_ms: fields.i64()?,
         },
         unseen_cost: fields.i64()?,
+    }))
+}
+
+fn write_delay(out: &mut FieldWriter, saved: Option<SavedDelay>) {
+    out.u8(saved.is_some().into());
+    let Some(saved) = saved else { return };
+    out.u64(saved.event);
+    for number in [saved.delays.looked_s, saved.delays.came, saved.delays.mean_s] {
+        out.f64(number);
+    }
+    out.i64(saved.came);
+    out.i64(saved.delay_ms);
+}
+
+fn read_delay(fields: &mut FieldReader<'_>) -> Result<Option<SavedDelay>, BadFields> {
+    if fields.u8()? == 0 {
+        return Ok(None);
+    }
+    let event = fields.u64()?;
+    let mut number = || match fields.f64()? {
+        number if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(fields.bad("is no sum of delays")),
+    };
+    Ok(Some(SavedDelay {
+        event,
+        delays: Delays {
+            looked_s: number()?,
+            came: number()?,
+            mean_s: number()?,
+        },
+        came: fields.i64()?,
+        delay_ms: fields.i64()?,
     }))
 }
 

@@ -19,6 +19,7 @@
 //! - Each node steers by the costs and events of its own bids.
 
 use super::account::Account;
+use super::delay::Delays;
 use crate::units::{Nanos, ObjectId, Timestamp};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,17 +28,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const FADE_S: f64 = 2.0 * 86_400.0;
 /// So many events at the target are believed to have been there before the first one.
 const BELIEVED: f64 = 20.0;
-/// Delays of events fade with so many of them.
-const DELAY_EVENTS: f64 = 200.0;
-/// So many say something of how long they take.
-const DELAY_EVENTS_MIN: f64 = 5.0;
 /// Until then a click is expected within a minute and a conversion within a day: half of them take longer.
 const CLICK_DELAY_S: f64 = 60.0;
 const CONVERSION_DELAY_S: f64 = 86_400.0;
-/// Of events that take longer than was looked at, only the fast ones were seen: their mean is then a third of that time, whatever it
-/// is in truth. Exponential delays of mean d, looked at for T, look d · (1 − d/T) long while that is short against T; up to this
-/// share of T the mean is believed.
-const DELAY_SHARE_MAX: f64 = 0.2;
 /// No factor is outside, whatever is configured: the bound of a product of multipliers.
 pub const FACTOR_MIN: f64 = 0.1;
 pub const FACTOR_MAX: f64 = 10.0;
@@ -137,10 +130,7 @@ pub(super) struct Sums {
     /// Fading Σ f · events, and Σ events.
     pub weighted: f64,
     pub events: f64,
-    /// How long was looked, and, of events that came: how many (fading, each by those after it), and how long they took.
-    pub looked_s: f64,
-    pub came: f64,
-    pub mean_delay_s: f64,
+    pub delays: Delays,
 }
 
 /// What happened of the events that count.
@@ -334,13 +324,7 @@ impl Counts {
 
 impl Sums {
     fn step(&mut self, since: &Counts, key: Key, spent: f64, factor: f64, seconds: f64) {
-        self.looked_s += seconds;
-        if since.came > 0 {
-            let came = since.came as f64;
-            self.came = self.came * (-came / DELAY_EVENTS).exp() + came;
-            let mean_s = since.delay_ms as f64 / came / 1000.0;
-            self.mean_delay_s += (mean_s - self.mean_delay_s) * (came / self.came).min(1.0);
-        }
+        self.delays.step(since.came, since.delay_ms, seconds);
         let kept = (-seconds / FADE_S).exp();
         let ripens = 1.0 - (-seconds / self.delay_s(key).max(1.0)).exp();
         if self.factor > 0.0 {
@@ -362,14 +346,7 @@ impl Sums {
             CLICKS => CLICK_DELAY_S,
             _ => CONVERSION_DELAY_S,
         };
-        if self.came < DELAY_EVENTS_MIN {
-            return expected;
-        }
-        let share = self.mean_delay_s / self.looked_s.max(1.0);
-        if share > DELAY_SHARE_MAX {
-            return self.mean_delay_s.max(expected);
-        }
-        self.mean_delay_s / (1.0 - share)
+        self.delays.expected_s(expected)
     }
 }
 
@@ -489,33 +466,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn how_long_events_take_is_not_taken_from_the_fast_ones_alone() {
-        let key = signups().key();
-        let after = |looked_s, mean_s: f64| {
-            let mut sums = Sums::default();
-            let since = Counts {
-                count: 20,
-                came: 20,
-                delay_ms: (20.0 * mean_s * 1000.0) as i64,
-                value: 0,
-            };
-            sums.step(&since, key, 0.0, 1.0, looked_s);
-            sums.delay_s(key)
-        };
-        assert_eq!(Sums::default().delay_s(key), CONVERSION_DELAY_S);
-        assert_eq!(
-            after(3_600.0, 1_200.0),
-            CONVERSION_DELAY_S,
-            "all looks the same in an hour"
-        );
-        assert!((after(3_600.0, 60.0) - 61.0).abs() < 0.1, "these are fast");
-        assert!(
-            (after(2e6, 200_000.0) - 222_222.0).abs() < 1.0,
-            "and these are slow"
-        );
     }
 
     #[test]

@@ -128,6 +128,12 @@ fn line_item(snapshot: &Snapshot, position: usize, now: Timestamp) -> Value {
             .and_then(|of| kpi(of, &ready.account))
             .into(),
     );
+    if let Some(view) = ready.account.delay_view() {
+        object.insert(
+            "delay".to_owned(),
+            json!({"expected_s": view.delay_s, "kept": view.kept}),
+        );
+    }
     object.extend(activity(&ready.stats));
     value
 }

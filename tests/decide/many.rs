@@ -303,7 +303,7 @@ fn line_item(number: usize, advertiser: usize, dice: &mut Dice) -> LineItem {
             event: "purchase".into(),
             value: cents(200 + dice.below(4_000)),
             weights: dice.percent(50).then_some(Weights::STABLE),
-            discount: dice.percent(30).then(|| Discount::new(2_592_000, 259_200)),
+            discount: dice.percent(30).then(|| Discount::new(2_592_000, 259_200, false)),
         },
     };
     let peak = Multiplier {

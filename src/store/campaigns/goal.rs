@@ -17,7 +17,8 @@
 //!   return is above the target; control of the target (`kpi`) bids more then.
 //! - A weighted goal: cac × w₁ + LTV / 3 × w₂. A customer who is worth three times what they cost may cost a third of what they are
 //!   worth, so where LTV = 3 × `cpa` the weights do not matter.
-//! - A conversion that is expected later is worth less: value × 2^(−delay / half-life).
+//! - A conversion that is expected later is worth less: value × 2^(−delay / half-life). The delay is configured, or learnt of the
+//!   line item's conversions ([`LearntDelay`](crate::pacing::LearntDelay)).
 //!
 //! Money is integer: each product is rounded down to a nano.
 
@@ -118,24 +119,29 @@ impl Weights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Discount {
     pub half_life_s: u32,
+    /// What a conversion is expected to take; where it is learnt, until something is known of it.
     pub delay_s: u32,
+    pub learns: bool,
     /// 2^(−delay / half-life), in millionths.
     kept_micros: u32,
 }
 
 impl Discount {
-    /// `half_life_s` is above 0.
-    pub fn new(half_life_s: u32, delay_s: u32) -> Discount {
+    /// `half_life_s` is above 0. With `learns` the delay is learnt from the conversions that come.
+    pub fn new(half_life_s: u32, delay_s: u32, learns: bool) -> Discount {
         let kept = (-f64::from(delay_s) / f64::from(half_life_s)).exp2();
         Discount {
             half_life_s,
             delay_s,
+            learns,
             kept_micros: (kept * 1e6).round() as u32,
         }
     }
 
-    fn of(&self, value: Nanos) -> Nanos {
-        scaled(value, self.kept_micros, 1_000_000)
+    /// `learnt_micros` is what is left of it by what was learnt.
+    fn of(&self, value: Nanos, learnt_micros: Option<u32>) -> Nanos {
+        let learnt_micros = learnt_micros.filter(|_| self.learns);
+        scaled(value, learnt_micros.unwrap_or(self.kept_micros), 1_000_000)
     }
 }
 
@@ -189,19 +195,24 @@ impl LifetimeValue {
 }
 
 impl BidStrategy {
-    /// Nanos that one impression is worth; `ltv` counts where there are weights. See the [module](self).
-    pub fn worth(&self, score: Score, ltv: Nanos) -> Nanos {
+    /// Nanos that one impression is worth; `ltv` counts where there are weights, `kept_micros` (of a value, what is left as
+    /// conversions come later) where a delay is learnt. See the [module](self).
+    pub fn worth(&self, score: Score, ltv: Nanos, kept_micros: u32) -> Nanos {
         match self {
             BidStrategy::Cpm(cpm) => cpm.per_impression(),
             BidStrategy::Cpc(click) | BidStrategy::MaxClicks(click) => score.click.of(*click),
-            BidStrategy::Cpa { .. } | BidStrategy::Roas { .. } => score
-                .click
-                .of(score.conversion_given_click.of(self.conversion_worth(ltv))),
+            BidStrategy::Cpa { .. } | BidStrategy::Roas { .. } => score.click.of(score
+                .conversion_given_click
+                .of(self.conversion(ltv, Some(kept_micros)))),
         }
     }
 
-    /// Nanos that one conversion is worth; nothing where the goal knows no conversions.
+    /// Nanos that one conversion is worth before anything is learnt; nothing where the goal knows no conversions.
     pub fn conversion_worth(&self, ltv: Nanos) -> Nanos {
+        self.conversion(ltv, None)
+    }
+
+    fn conversion(&self, ltv: Nanos, learnt_micros: Option<u32>) -> Nanos {
         let (whole, discount) = match self {
             BidStrategy::Cpm(_) | BidStrategy::Cpc(_) | BidStrategy::MaxClicks(_) => return Nanos::ZERO,
             BidStrategy::Cpa {
@@ -220,7 +231,17 @@ impl BidStrategy {
                 ..
             } => (scaled(*order_value, 1000, *ratio_milli), discount),
         };
-        discount.map_or(whole, |discount| discount.of(whole))
+        discount.map_or(whole, |discount| discount.of(whole, learnt_micros))
+    }
+
+    /// The event and the discount, where its delay is learnt.
+    pub fn learns_delay(&self) -> Option<(&str, Discount)> {
+        match self {
+            BidStrategy::Cpa { event, discount, .. } | BidStrategy::Roas { event, discount, .. } => {
+                Some(event.as_str()).zip(discount.filter(|discount| discount.learns))
+            }
+            BidStrategy::Cpm(_) | BidStrategy::Cpc(_) | BidStrategy::MaxClicks(_) => None,
+        }
     }
 
     /// Whether what a customer is worth counts.
@@ -278,10 +299,18 @@ mod tests {
             (cpa(40.0, Some(Weights::EXPANSION), None), 120.0, 40.0),
             (cpa(40.0, Some(Weights::EXPANSION), None), 240.0, 24.0 + 32.0),
             (cpa(40.0, Some(Weights::STABLE), None), 240.0, 12.0 + 56.0),
-            (cpa(40.0, None, Some(Discount::new(month, month))), 0.0, 20.0),
-            (cpa(40.0, None, Some(Discount::new(month, 0))), 0.0, 40.0),
             (
-                cpa(40.0, Some(Weights::STABLE), Some(Discount::new(month, 2 * month))),
+                cpa(40.0, None, Some(Discount::new(month, month, false))),
+                0.0,
+                20.0,
+            ),
+            (cpa(40.0, None, Some(Discount::new(month, 0, true))), 0.0, 40.0),
+            (
+                cpa(
+                    40.0,
+                    Some(Weights::STABLE),
+                    Some(Discount::new(month, 2 * month, true)),
+                ),
                 240.0,
                 17.0,
             ),
@@ -298,9 +327,11 @@ mod tests {
             ltv_milli: 1000 - cac_milli,
         }));
         let discount = || {
-            proptest::option::of((1..100_000_000_u32, 0..100_000_000_u32)).prop_map(|discount| {
-                discount.map(|(half_life_s, delay_s)| Discount::new(half_life_s, delay_s))
-            })
+            proptest::option::of((1..100_000_000_u32, 0..100_000_000_u32, any::<bool>())).prop_map(
+                |discount| {
+                    discount.map(|(half_life_s, delay_s, learns)| Discount::new(half_life_s, delay_s, learns))
+                },
+            )
         };
         prop_oneof![
             (1..=Cpm::MAX.0).prop_map(|micros| BidStrategy::Cpm(Cpm(micros))),
@@ -330,17 +361,18 @@ mod tests {
             clicks in (0.0..=1.0_f32, 0.0..=1.0_f32),
             conversions in (0.0..=1.0_f32, 0.0..=1.0_f32),
             ltvs in (0..i64::MAX, 0..i64::MAX),
+            kept in (0..=1_000_000_u32, 0..=1_000_000_u32),
         ) {
             let likely = |p: f32| Probability::new(p).expect("in range");
-            let of = |click: f32, conversion: f32, ltv: i64| {
+            let of = |click: f32, conversion: f32, ltv: i64, kept: u32| {
                 let score = Score {
                     click: likely(click),
                     conversion_given_click: likely(conversion),
                 };
-                goal.worth(score, Nanos(ltv))
+                goal.worth(score, Nanos(ltv), kept)
             };
-            let less = of(clicks.0.min(clicks.1), conversions.0.min(conversions.1), ltvs.0.min(ltvs.1));
-            let more = of(clicks.0.max(clicks.1), conversions.0.max(conversions.1), ltvs.0.max(ltvs.1));
+            let less = of(clicks.0.min(clicks.1), conversions.0.min(conversions.1), ltvs.0.min(ltvs.1), kept.0.min(kept.1));
+            let more = of(clicks.0.max(clicks.1), conversions.0.max(conversions.1), ltvs.0.max(ltvs.1), kept.0.max(kept.1));
             prop_assert!(Nanos::ZERO <= less && less <= more, "{goal:?}: {less} {more}");
         }
     }
