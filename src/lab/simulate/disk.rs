@@ -21,11 +21,51 @@ struct State {
     dead: bool,
 }
 
-#[derive(Default)]
 struct Content {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// On stable storage.
     synced: usize,
+}
+
+/// A day's books have tens of megabytes: grown as one piece, they would be copied again and again.
+#[derive(Default)]
+struct Bytes(Vec<Vec<u8>>);
+
+const PIECE: usize = 256 * 1024;
+
+impl Bytes {
+    fn of(bytes: &[u8]) -> Bytes {
+        let mut whole = Bytes::default();
+        whole.extend(bytes);
+        whole
+    }
+
+    fn len(&self) -> usize {
+        let last = self.0.last().map_or(0, Vec::len);
+        self.0.len().saturating_sub(1) * PIECE + last
+    }
+
+    fn extend(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.0.last().is_none_or(|piece| piece.len() == PIECE) {
+                // What is small stays small: there are many small files.
+                let whole = self.0.is_empty().then(|| bytes.len().min(PIECE));
+                self.0.push(Vec::with_capacity(whole.unwrap_or(PIECE)));
+            }
+            let piece = self.0.last_mut().expect("one was pushed");
+            let (now, rest) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
+            piece.extend_from_slice(now);
+            bytes = rest;
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len.div_ceil(PIECE));
+        let whole = self.0.len().saturating_sub(1) * PIECE;
+        if let Some(piece) = self.0.last_mut() {
+            piece.truncate(len - whole);
+        }
+    }
 }
 
 struct Open {
@@ -130,7 +170,7 @@ impl Folder for Disk {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let content = self.state().find(name)?;
-        let bytes = lock(&content).bytes.clone();
+        let bytes = lock(&content).bytes.0.concat();
         Ok(bytes)
     }
 
@@ -152,7 +192,7 @@ impl Folder for Disk {
         }
         let there = burnt.map_or_else(|part| part_of(bytes, part), |()| bytes);
         let content = Arc::new(Mutex::new(Content {
-            bytes: there.to_vec(),
+            bytes: Bytes::of(there),
             synced: there.len(),
         }));
         state.files.insert(name.to_owned(), content.clone());
@@ -177,7 +217,8 @@ impl Folder for Disk {
         let burnt = state.burn();
         // Half of the crashes come after the rename.
         if burnt == Ok(()) || burnt.is_err_and(|part| part.is_some_and(|part| part >= 500)) {
-            let bytes = parts.concat();
+            let mut bytes = Bytes::default();
+            parts.iter().for_each(|part| bytes.extend(part));
             let synced = bytes.len();
             state
                 .files
@@ -201,7 +242,7 @@ impl Medium for Open {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let burnt = self.disk.state().burn();
         let there = burnt.map_or_else(|part| part_of(bytes, part), |()| bytes);
-        lock(&self.content).bytes.extend_from_slice(there);
+        lock(&self.content).bytes.extend(there);
         burnt.map_err(|_| died())
     }
 
@@ -227,6 +268,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::journal::{Journal, read_in};
+
+    #[test]
+    fn bytes_in_pieces_are_those_that_were_written_however_they_are_cut() {
+        let written: Vec<u8> = (0..3 * PIECE + 7).map(|n| (n % 251) as u8).collect();
+        for step in [1_000, PIECE, PIECE + 1] {
+            let mut bytes = Bytes::default();
+            written.chunks(step).for_each(|part| bytes.extend(part));
+            for len in [written.len(), 3 * PIECE, 2 * PIECE + 1, PIECE, 5, 0] {
+                bytes.truncate(len);
+                assert_eq!(bytes.len(), len);
+                assert!(bytes.0.concat() == written[..len], "{step} {len}");
+            }
+            bytes.extend(&written);
+            assert!(bytes.0.concat() == written);
+        }
+    }
 
     /// Whatever the moment of the crash, the journal opens again and holds what was synced, and perhaps more.
     #[test]
