@@ -65,16 +65,27 @@ fn objects(rules: &Rules) -> [CapObject; 4] {
     [a, b, c, rules.back_off.object]
 }
 
-fn filled(rules: &Rules, users: u64) -> Caps {
+/// Of another line item and its like.
+fn others(rules: &Rules) -> [CapObject; 4] {
+    objects(rules).map(|object| CapObject(!object.0))
+}
+
+fn empty(rules: &Rules, users: u64) -> Caps {
     let caps = Caps::new((users + users / 8) as usize);
     let asked = rules.caps.into_iter().chain([rules.back_off.asks_for()]);
-    caps.set_rules(asked.chain(rules.buyers.asks_for()));
-    let objects = objects(rules);
+    let others = others(rules).map(|object| CapRule {
+        object,
+        ..rules.caps[0]
+    });
+    caps.set_rules(asked.chain(rules.buyers.asks_for()).chain(others));
+    caps
+}
+
+fn fill(caps: &Caps, objects: &[CapObject], users: u64) {
     for n in 0..users {
         (0..1 + n % 4)
-            .for_each(|k| caps.count(user(n, users), &objects, Timestamp(NOW.0 - 1000 * ago_s(n, k))));
+            .for_each(|k| caps.count(user(n, users), objects, Timestamp(NOW.0 - 1000 * ago_s(n, k))));
     }
-    caps
 }
 
 /// The moments of each user and object, in seconds.
@@ -120,11 +131,23 @@ fn check(c: &mut Criterion) {
         n >> 20
     };
     let before = resident_mb();
-    let caps = filled(&rules, users);
-    let took = resident_mb() - before;
-    println!("{users} users with four objects each: {took} MB");
+    let caps = empty(&rules, users);
+    println!("empty: {} MB", resident_mb() - before);
+    fill(&caps, &objects(&rules), users);
+    println!(
+        "{users} users with four objects each: {} MB",
+        resident_mb() - before
+    );
     group.bench_function("one_cap_any_user", |b| {
         b.iter(|| black_box(caps.allows(user(next(), users), &rules.caps[..1], NOW)));
+    });
+    // Of one to four impressions: what comes of it is as even a chance as the processor can meet.
+    let reached = CapRule {
+        impressions: 3,
+        ..rules.caps[0]
+    };
+    group.bench_function("one_cap_reached_by_half_any_user", |b| {
+        b.iter(|| black_box(caps.allows(user(next(), users), &[reached], NOW)));
     });
     group.bench_function("three_caps_any_user", |b| {
         b.iter(|| black_box(caps.allows(user(next(), users), &rules.caps, NOW)));
@@ -145,8 +168,22 @@ fn check(c: &mut Criterion) {
     group.bench_function("three_caps_unknown_user", |b| {
         b.iter(|| black_box(caps.allows(UserKey(next() | 1 << 63), &rules.caps, NOW)));
     });
+    group.bench_function("count_impression_any_user", |b| {
+        b.iter(|| caps.count(user(next(), users), &objects(&rules), NOW));
+    });
+    fill(&caps, &others(&rules), users);
+    println!(
+        "{users} users with eight objects each: {} MB",
+        resident_mb() - before
+    );
+    group.bench_function("one_cap_reached_by_half_any_user_of_eight_objects", |b| {
+        b.iter(|| black_box(caps.allows(user(next(), users), &[reached], NOW)));
+    });
     drop(caps);
     let all = plain(&rules, users);
+    group.bench_function("rival_mutex_one_cap_any_user", |b| {
+        b.iter(|| black_box(plain_allows(&all, user(next(), users), &rules.caps[..1])));
+    });
     group.bench_function("rival_mutex_three_caps_any_user", |b| {
         b.iter(|| black_box(plain_allows(&all, user(next(), users), &rules.caps)));
     });

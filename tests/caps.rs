@@ -297,6 +297,66 @@ fn shown(creative: u64) -> UserFact {
 }
 
 #[test]
+fn a_user_of_whom_nothing_is_left_leaves_at_once() {
+    let caps = Caps::new(100);
+    let back_off = BackOff {
+        object: CapObject::unanswered(ObjectId(0)),
+        after: 1,
+        pause_s: 60,
+    };
+    let sold = CapObject::bought(ObjectId(9), "purchase");
+    let buyers = Buyers::new(vec![sold], 500);
+    caps.set_rules([back_off.asks_for()].into_iter().chain(buyers.asks_for()));
+    learn(&caps, 1, shown(1), 0);
+    learn(&caps, 2, UserFact::Bought(sold), 0);
+    assert_eq!(caps.totals().users, 2);
+    learn(&caps, 1, UserFact::Clicked(ObjectId(0)), 1);
+    learn(
+        &caps,
+        2,
+        UserFact::Returned {
+            sold,
+            bought_at: at(0),
+        },
+        1,
+    );
+    assert!(caps.seen(UserKey(1)).is_none() && caps.seen(UserKey(2)).is_none());
+    assert_eq!(caps.totals().users, 0);
+}
+
+#[test]
+fn a_look_beside_writers_sees_all_objects_of_an_impression_or_none() {
+    let caps = Caps::new(1_000);
+    let once = [object(0), object(1)].map(|object| CapRule {
+        object,
+        impressions: 1,
+        window_s: 60,
+    });
+    caps.set_rules(once);
+    std::thread::scope(|scope| {
+        let writers = (0..2).map(|part| {
+            let caps = &caps;
+            scope.spawn(move || {
+                for round in 0..4_000 {
+                    let user = UserKey(2 * (round % 50) + part);
+                    caps.count(user, &[object(0), object(1)], at(0));
+                    caps.forget(&[user]);
+                }
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            for user in 0..100 {
+                if let Some(seen) = caps.seen(UserKey(user)) {
+                    assert!(once.iter().all(|rule| seen.reaches(rule, at(1))));
+                }
+            }
+        }
+    });
+    assert_eq!(caps.totals().users, 0);
+}
+
+#[test]
 fn a_window_without_an_end_is_never_over() {
     let rule = CapRule {
         object: object(0),

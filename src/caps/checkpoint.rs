@@ -6,10 +6,9 @@
 //! ```
 //! What was heard of other nodes is absent before version 3. In version 1 one bid stood in the place of eight: its id, u128.
 
-use super::CapObject;
+use super::past::{OBJECTS_MAX, Open, Past};
 use super::table::{BIDS_PER_CHANCE_MAX, Caps, NO_BID, Provisional, short};
-use super::times::Times;
-use super::user::Counted;
+use super::{CapObject, IMPRESSIONS_MAX};
 use crate::journal::{BadFields, FieldReader, FieldWriter};
 use crate::units::{BidId, EntryId, Timestamp, UserKey};
 
@@ -51,12 +50,13 @@ impl Caps {
             outstanding.bids.iter().for_each(|&bid| out.u32(bid));
             out.i64(outstanding.until.0);
         }
-        let users: Vec<UserKey> = self.users.iter().map(|user| *user.key()).collect();
+        let mut users = Vec::new();
+        self.users.for_each(|user, _| users.push(user));
         out.count(users.len());
         for key in users {
             out.u64(key.0);
-            let user = self.users.get(&key);
-            write_counted(&mut out, user.as_ref().map_or(&[], |user| &user.counted));
+            let known = self.users.get(key);
+            write_past(&mut out, known.as_ref().map_or(&Past::NONE, |known| known.past()));
         }
         out.finish()
     }
@@ -92,21 +92,21 @@ impl Caps {
         let mut restored = 0;
         for _ in 0..fields.count(USER_BYTES_MIN)? {
             let key = UserKey(fields.u64()?);
-            let counted = read_counted(&mut fields)?;
-            restored += usize::from(!counted.is_empty() && self.restore_user(key, counted));
+            let past = read_past(&mut fields)?;
+            restored += usize::from(!past.is_empty() && self.restore_user(key, past));
         }
         fields.finish()?;
         Ok(restored)
     }
 }
 
-fn write_counted(out: &mut FieldWriter, all: &[Counted]) {
-    out.count(all.len());
-    for counted in all {
-        out.u64(counted.object.0);
-        let moments = counted.times.as_slice();
-        out.count(moments.len());
-        moments.iter().for_each(|&moment| out.u32(moment));
+fn write_past(out: &mut FieldWriter, past: &Past) {
+    let past = past.read();
+    out.count(past.objects().len());
+    for (place, object) in past.objects().enumerate() {
+        out.u64(object.0);
+        out.count(past.moments_of(place).count());
+        past.moments_of(place).for_each(|moment| out.u32(moment));
     }
 }
 
@@ -122,16 +122,21 @@ fn read_bids(version: u32, fields: &mut FieldReader<'_>) -> Result<[u32; BIDS_PE
     Ok(bids)
 }
 
-fn read_counted(fields: &mut FieldReader<'_>) -> Result<Vec<Counted>, BadFields> {
+fn read_past(fields: &mut FieldReader<'_>) -> Result<Past, BadFields> {
     let objects = fields.count(OBJECT_BYTES_MIN)?;
-    let mut all = Vec::with_capacity(objects);
+    if objects > OBJECTS_MAX {
+        return Err(fields.bad("is more objects than are kept of a user"));
+    }
+    let mut open = Open::default();
     for _ in 0..objects {
         let object = CapObject(fields.u64()?);
-        let mut times = Times::NONE;
-        for _ in 0..fields.count(4)? {
-            times.add(fields.u32()?, usize::MAX);
+        let moments = fields.count(4)?;
+        if moments > IMPRESSIONS_MAX.into() {
+            return Err(fields.bad("is more moments than are kept of an object"));
         }
-        all.push(Counted { object, times });
+        for _ in 0..moments {
+            open.count(object, fields.u32()?, moments);
+        }
     }
-    Ok(all)
+    Ok(open.pack())
 }

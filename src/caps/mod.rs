@@ -11,21 +11,23 @@
 //!   passed by as many impressions as further line items of it have bids outstanding for that user.
 //! - **Unanswered** impressions of a line item are those since the user's last click on it ([`BackOff`]); **buyers** are users with
 //!   a conversion that was not reversed ([`Buyers`]). Both are moments of an object as impressions are, under the same limits.
-//! - All counts of a user lie together: a request costs one lookup that touches memory, the rest is in the cache.
+//! - All counts of a user lie together, small ones in the user's own place in the table: a request costs two lookups that touch
+//!   memory, one for a user of whom nothing is counted; the rest is in the cache.
 //!
-//! Memory: a user takes about 60 bytes in the table and 40 bytes for each object counted, in steps of four (up to 5 moments each;
-//! 4 bytes for each further one), so a million users with four objects each take 230 MB, and 286 MB as measured among ten million
-//! (`benches/caps.rs`), with the slack of the tables. Back-off is one object more for each
-//! line item that has it, a purchase one for each advertiser bought from. The table is bounded: when it is 15/16 full,
+//! Memory: 82 bytes for each user there is room for (86 as measured, with the slack of the allocator), taken in pieces of a
+//! megabyte once a piece has a user. That holds a user with four objects and four impressions, or five and two: 9 bytes for each
+//! object and 4 for each impression. A larger past lies beside the table: 104 bytes for eight objects and eight impressions. Back-off is one object more
+//! for each line item that has it, a purchase one for each advertiser bought from. The table is bounded: when it is 15/16 full,
 //! [`Caps::tick`] removes those not seen for longest until it is 7/8 full; should it fill between two ticks, new users are not
 //! counted (and that is). So a window without an end lasts as long as there is room: nobody leaves by time, and
 //! the users not seen for longest leave when the table is full (which is counted, too).
 
 mod checkpoint;
 mod fact;
+mod past;
 mod table;
-mod times;
 mod user;
+mod users;
 
 pub use checkpoint::RestoreError;
 pub use fact::{Noted, Shown, UserFact};

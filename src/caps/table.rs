@@ -1,8 +1,9 @@
 //! The table of users and the table of outstanding bids.
 //! Both are bounded; reading allocates nothing, and placing a provisional count uses memory taken at the start.
 
-use super::times::seconds;
-use super::user::{Counted, Seen, User};
+use super::past::{Past, seconds};
+use super::user::Seen;
+use super::users::Users;
 use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX, LIFETIME_S, Noted, UserFact};
 use crate::units::{BidId, EntryId, MixHasher, ObjectId, Timestamp, UserKey};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -15,9 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 
 pub(super) type Mix = BuildHasherDefault<MixHasher>;
 
-/// A sweep locks one shard at a time: at ten million users 5,000 of them, a quarter of a millisecond.
-const SHARDS: usize = 2048;
-/// Fewer, so that they fill evenly.
+/// Few, so that they fill evenly.
 const PROVISIONAL_SHARDS: usize = 256;
 /// Places for each provisional count: a hash map at most half full clears its deleted places without allocating.
 const PROVISIONAL_ROOM: usize = 2;
@@ -31,13 +30,12 @@ const KEEP_UNKNOWN: Keep = Keep {
 
 /// See the [module](super). One per process, outside every snapshot: a reload loses no count.
 pub struct Caps {
-    pub(super) users: DashMap<UserKey, User, Mix>,
+    pub(super) users: Users,
     pub(super) provisional: DashMap<(UserKey, CapObject), Provisional, Mix>,
     keeps: ArcSwapOption<HashMap<CapObject, Keep, Mix>>,
     /// The groups of each creative that has some.
     groups: ArcSwap<HashMap<CapObject, Vec<CapObject>, Mix>>,
     entries_max: usize,
-    users_open: AtomicUsize,
     provisional_open: AtomicUsize,
     provisional_swept_at: AtomicI64,
     users_swept_at: AtomicI64,
@@ -140,7 +138,7 @@ impl Caps {
     pub fn new(entries_max: usize) -> Caps {
         let room = PROVISIONAL_ROOM * entries_max;
         Caps {
-            users: DashMap::with_hasher_and_shard_amount(Mix::default(), SHARDS),
+            users: Users::new(entries_max),
             provisional: DashMap::with_capacity_and_hasher_and_shard_amount(
                 room,
                 Mix::default(),
@@ -149,7 +147,6 @@ impl Caps {
             keeps: ArcSwapOption::empty(),
             groups: ArcSwap::default(),
             entries_max,
-            users_open: AtomicUsize::new(0),
             provisional_open: AtomicUsize::new(0),
             provisional_swept_at: AtomicI64::new(0),
             users_swept_at: AtomicI64::new(0),
@@ -239,8 +236,9 @@ impl Caps {
     }
 
     /// All that is counted of a user; `None` where nothing is.
+    #[inline]
     pub fn seen(&self, user: UserKey) -> Option<Seen<'_>> {
-        self.users.get(&user).map(Seen)
+        self.users.get(user).map(Seen)
     }
 
     /// `Err` is the index of the first rule that stops a bid for this user at `now`.
@@ -328,14 +326,16 @@ impl Caps {
             UserFact::Shown(shown) => self.count(user, shown.objects().as_slice(), at),
             UserFact::Bought(sold) => self.count(user, &[sold], at),
             UserFact::Clicked(line_item) => {
-                if let Some(mut user) = self.users.get_mut(&user) {
-                    user.answer(CapObject::unanswered(line_item), seconds(at));
-                }
+                let object = CapObject::unanswered(line_item);
+                let answered = seconds(at).saturating_add(1);
+                self.users.change(user, |past| {
+                    past.change(|past| past.remove_before(object, answered))
+                });
             }
             UserFact::Returned { sold, bought_at } => {
-                if let Some(mut user) = self.users.get_mut(&user) {
-                    user.take_back(sold, seconds(bought_at));
-                }
+                self.users.change(user, |past| {
+                    past.change(|past| past.remove(sold, seconds(bought_at)))
+                });
             }
         }
     }
@@ -359,32 +359,29 @@ impl Caps {
         if kept.peek().is_none() {
             return;
         }
-        let mut user = match self.users.entry(user) {
-            Entry::Occupied(known) => known.into_ref(),
-            Entry::Vacant(place) => {
-                if self.users_open.fetch_add(1, Ordering::Relaxed) >= self.entries_max {
-                    self.users_open.fetch_sub(1, Ordering::Relaxed);
-                    self.uncounted.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
-                place.insert(User::default())
-            }
-        };
-        for (object, keep) in kept {
-            user.count(object, seconds(at), usize::from(keep.impressions));
+        let is_counted = self.users.change_or_insert(user, |past| {
+            past.change(|past| {
+                kept.for_each(|(object, keep)| {
+                    past.count(object, seconds(at), usize::from(keep.impressions));
+                });
+            });
+        });
+        if !is_counted {
+            self.uncounted.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Forgets all counts of these users, billed and outstanding. Goes through the table of outstanding bids, one shard at a time.
     pub fn forget(&self, users: &[UserKey]) {
-        let known = users.iter().filter(|user| self.users.remove(user).is_some());
-        self.users_open.fetch_sub(known.count(), Ordering::Relaxed);
+        users.iter().for_each(|&user| {
+            self.users.remove(user);
+        });
         self.retain_provisional(|user, _| !users.contains(&user));
     }
 
     /// Forgets all counts of the users that do not stay. Goes through both tables, one shard at a time.
     pub fn retain(&self, stays: impl Fn(UserKey) -> bool) {
-        self.retain_users(|user, _| stays(user));
+        self.users.retain(|user, _| stays(user));
         self.retain_provisional(|user, _| stays(user));
     }
 
@@ -398,7 +395,7 @@ impl Caps {
         if due(&self.users_swept_at, now, USERS_SWEEP_MS) {
             swept.users = self.sweep_users(now);
         }
-        if self.users_open.load(Ordering::Relaxed) > self.entries_max - self.entries_max / 16 {
+        if self.users.len() > self.entries_max - self.entries_max / 16 {
             swept.evicted = self.evict();
         }
         swept
@@ -406,7 +403,7 @@ impl Caps {
 
     pub fn totals(&self) -> Totals {
         Totals {
-            users: self.users_open.load(Ordering::Relaxed),
+            users: self.users.len(),
             provisional: self.provisional_open.load(Ordering::Relaxed),
             uncounted: self.uncounted.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
@@ -415,15 +412,10 @@ impl Caps {
     }
 
     /// Takes over a user of a checkpoint; false where there is no room.
-    pub(super) fn restore_user(&self, key: UserKey, counted: Vec<Counted>) -> bool {
-        if self.users_open.load(Ordering::Relaxed) >= self.entries_max {
-            self.uncounted.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        if self.users.insert(key, User { counted }).is_none() {
-            self.users_open.fetch_add(1, Ordering::Relaxed);
-        }
-        true
+    pub(super) fn restore_user(&self, key: UserKey, past: Past) -> bool {
+        let has_room = self.users.change_or_insert(key, |place| *place = past);
+        self.uncounted.fetch_add(u64::from(!has_room), Ordering::Relaxed);
+        has_room
     }
 
     pub(super) fn restore_provisional(&self, key: (UserKey, CapObject), provisional: Provisional) {
@@ -454,29 +446,31 @@ impl Caps {
             Some(keeps) => keeps.get(&object).map_or(0, |keep| keep.window_s),
             None => KEEP_UNKNOWN.window_s,
         };
-        self.retain_users(|_, user| {
-            user.counted.retain_mut(|counted| {
-                // A moment `window` seconds ago is outside the window.
-                counted
-                    .times
-                    .remove_before(now_s.saturating_sub(window(counted.object)).saturating_add(1));
-                !counted.times.as_slice().is_empty()
-            });
-            !user.counted.is_empty()
+        // A moment `window` seconds ago is outside the window.
+        let first = |object| now_s.saturating_sub(window(object)).saturating_add(1);
+        self.users.retain(|_, past| {
+            let read = past.read();
+            let is_over = |(place, object)| read.moments_of(place).next() < Some(first(object));
+            if !read.objects().enumerate().any(is_over) {
+                return true;
+            }
+            past.change(|past| past.retain_from(first));
+            !past.is_empty()
         })
     }
 
     /// Removes the users not seen for longest until the table is 7/8 full.
     fn evict(&self) -> usize {
-        let mut seen: Vec<u32> = self.users.iter().map(|user| user.seen()).collect();
+        let mut seen = Vec::new();
+        self.users.for_each(|_, past| seen.push(past.read().last()));
         let surplus = seen.len().saturating_sub(self.entries_max - self.entries_max / 8);
         if surplus == 0 {
             return 0;
         }
         let (_, &mut last_removed, _) = seen.select_nth_unstable(surplus - 1);
         let mut left = surplus;
-        let removed = self.retain_users(|_, user| {
-            let stays = left == 0 || user.seen() > last_removed;
+        let removed = self.users.retain(|_, past| {
+            let stays = left == 0 || past.read().last() > last_removed;
             left -= usize::from(!stays);
             stays
         });
@@ -492,17 +486,6 @@ impl Caps {
             stay
         });
         self.provisional_open.fetch_sub(removed, Ordering::Relaxed);
-        removed
-    }
-
-    fn retain_users(&self, mut stays: impl FnMut(UserKey, &mut User) -> bool) -> usize {
-        let mut removed = 0;
-        self.users.retain(|key, user| {
-            let stay = stays(*key, user);
-            removed += usize::from(!stay);
-            stay
-        });
-        self.users_open.fetch_sub(removed, Ordering::Relaxed);
         removed
     }
 }
