@@ -1,6 +1,6 @@
 //! Simulated days: the same seed gives the same day, and whatever goes wrong no limit is overspent.
 
-use outbid::lab::simulate::{Fault, Faults, Outcome, Scenario, chart, simulate};
+use outbid::lab::simulate::{Fault, Faults, MinToWin, Outcome, Scenario, Shading, chart, simulate};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -104,6 +104,66 @@ fn several_nodes_spend_one_budget_over_several_days() {
     assert_sound(&outcome);
     assert!(outcome.notices.for_another_node > 1_000, "{outcome:#?}");
     assert!(outcome.mishaps.server_faults > 0, "{outcome:#?}");
+}
+
+#[test]
+fn shaded_bids_overspend_nothing_whatever_goes_wrong_and_a_seed_is_the_same_day_to_the_bit() {
+    for (seed, min_to_win) in [(20, MinToWin::All), (21, MinToWin::Losses), (22, MinToWin::None)] {
+        let day = |_| Scenario {
+            auctions_per_day: 8_000,
+            shading: Shading::On,
+            min_to_win,
+            ..with_every_fault(seed)
+        };
+        let outcomes = [play(seed..seed + 1, day), play(seed..seed + 1, day)];
+        assert_eq!(outcomes[0], outcomes[1]);
+        assert_sound(&outcomes[0][0]);
+        let shaded = outcomes[0][0].shaded.as_ref().expect("some are at first price");
+        assert!(shaded.factor < 0.9 && shaded.explored > 0, "{shaded:?}");
+    }
+}
+
+/// Where no budget binds, so that nothing but the price differs.
+#[test]
+fn a_click_costs_less_shaded_than_at_the_value_or_at_any_fixed_factor() {
+    let [off, on] = [Shading::Off, Shading::On].map(|shading| {
+        let scenario = Scenario {
+            auctions_per_day: 20_000,
+            budget: 20.0,
+            shading,
+            ..Scenario::default()
+        };
+        let outcome = simulate(&scenario, 5);
+        assert_sound(&outcome);
+        outcome
+    });
+    let [at_value, shaded] = [&off, &on].map(|outcome| outcome.shaded.as_ref().expect("first price"));
+    assert_eq!(at_value.factor, 1.0);
+    let click = |earned: &outbid::lab::simulate::Earned| earned.spent / earned.clicks;
+    assert!(
+        click(&shaded.earned) < 0.9 * click(&at_value.earned),
+        "{shaded:?}"
+    );
+    assert!(
+        on.surplus() > 1.1 * off.surplus(),
+        "{} {}",
+        on.surplus(),
+        off.surplus()
+    );
+    let equal = shaded
+        .fixed_spent_at_equal_value
+        .expect("some factor wins as much");
+    assert!(shaded.earned.spent < equal, "{shaded:?}");
+}
+
+#[test]
+fn shading_is_read_as_it_is_written() {
+    for text in ["on", "off", "0.7", "1"] {
+        assert_eq!(text.parse::<Shading>().unwrap().to_string(), text);
+    }
+    for text in ["", "learn", "0.05", "1.1", "NaN"] {
+        assert!(text.parse::<Shading>().is_err(), "{text}");
+    }
 }
 
 #[test]

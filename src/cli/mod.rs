@@ -149,7 +149,7 @@ enum Command {
     /// Exit codes: 0 all seeds are sound; 1 a limit was overspent, books and exchange differ, or money is stuck.
     #[command(
         after_help = "Examples:\n  outbid simulate --chart day.html\n  outbid simulate --seeds 1000 --faults all --nodes 1-3\n  \
-                      outbid simulate --win-rate 0.1 --hold 5m --losses no\n  outbid simulate --seed 17 --faults crash,lost --json"
+                      outbid simulate --win-rate 0.1 --hold 5m --losses no\n  outbid simulate --shading on\n  outbid simulate --seed 17 --faults crash,lost --json"
     )]
     Simulate(simulate::SimulateArguments),
 }

@@ -6,7 +6,8 @@ use super::{demo, say};
 use anyhow::{Context, bail};
 use clap::Args;
 use outbid::lab::simulate::{
-    AUCTIONS_MAX, DAYS_MAX, Faults, HOLD_MAX_S, NODES_MAX, Outcome, Scenario, chart, simulate,
+    AUCTIONS_MAX, DAYS_MAX, Faults, HOLD_MAX_S, MinToWin, NODES_MAX, Outcome, Scenario, Shading, chart,
+    simulate,
 };
 use outbid::units::Spread;
 use report::Report;
@@ -42,12 +43,22 @@ pub struct SimulateArguments {
     /// Share of the auctions that the budgets pay for.
     #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = win_rate)]
     win_rate: f64,
+    /// What the budgets have, of the money that this share takes: 10 and nothing binds.
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = budget)]
+    budget: f64,
     /// How long money is held until a win is known.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = hold)]
     hold: Duration,
     /// Whether the exchange tells of losses.
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_or_no, action = clap::ArgAction::Set)]
     losses: bool,
+    /// Of which bids the exchange tells the price that was needed to win: all, losses or none.
+    #[arg(long, value_name = "BIDS", default_value = "all", value_parser = min_to_win)]
+    min_to_win: MinToWin,
+    /// Whether bids in open first-price auctions are shaded, as where an exchange's settings say `shading = "learn"`; off as
+    /// where they say nothing. Or a fixed factor from 0.1 to 1 on the paced value, to compare with.
+    #[arg(long, value_name = "on|off|FACTOR", default_value = "off")]
+    shading: Shading,
     /// How budgets are spread over a day: even, front_loaded, traffic or asap.
     #[arg(long, value_name = "SPREAD", default_value = "even", value_parser = spread)]
     pacing: Spread,
@@ -92,6 +103,14 @@ fn win_rate(text: &str) -> Result<f64, String> {
     value.ok_or_else(|| "write a share from 0.01 to 0.9".into())
 }
 
+fn budget(text: &str) -> Result<f64, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|times: &f64| (0.01..=1_000.0).contains(times));
+    value.ok_or_else(|| "write a number from 0.01 to 1000".into())
+}
+
 fn hold(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_s = match &text[digits.len()..] {
@@ -112,6 +131,11 @@ fn hold(text: &str) -> Result<Duration, String> {
 fn spread(text: &str) -> Result<Spread, String> {
     let found = Spread::ALL.into_iter().find(|spread| spread.name() == text);
     found.ok_or_else(|| format!("write one of {}", Spread::ALL.map(Spread::name).join(", ")))
+}
+
+fn min_to_win(text: &str) -> Result<MinToWin, String> {
+    let found = MinToWin::ALL.into_iter().find(|told| told.name() == text);
+    found.ok_or_else(|| format!("write one of {}", MinToWin::ALL.map(MinToWin::name).join(", ")))
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
@@ -198,8 +222,11 @@ impl SimulateArguments {
             days: self.days,
             nodes: least + (seed % (u64::from(most - least) + 1)) as u16,
             win_rate: self.win_rate,
+            budget: self.budget,
             hold_s: self.hold.as_secs() as u32,
             losses: self.losses,
+            min_to_win: self.min_to_win,
+            shading: self.shading,
             spread: self.pacing,
             faults: self.faults,
         }

@@ -5,7 +5,6 @@ use super::scratch::{Bid, Candidate, Floor, Funnel};
 use super::{ExchangeTerms, Live, Scratch, Snapshot, Terms, Turn, pod, road_block};
 use crate::openrtb::request::Request;
 use crate::pacing::Budgets;
-use crate::shading::Ticket;
 use crate::store::rates::Rate;
 use crate::telemetry::Reason;
 use crate::units::{BidId, Cpm, Nanos, Timestamp, UserKey};
@@ -269,11 +268,8 @@ fn take_money(
 
 /// By which the market of a shaded bid is taught once it is known how the bid ended; 0 = none.
 fn ticket(candidate: &Candidate) -> u64 {
-    let ticket = candidate.shade.zip(candidate.price).map(|(shade, bid)| Ticket {
-        market: shade.market,
-        bid,
-    });
-    ticket.map_or(0, Ticket::to_bits)
+    let shaded = candidate.shade.zip(candidate.price);
+    shaded.map_or(0, |(shade, bid)| shade.ticket(bid).to_bits())
 }
 
 /// Undoes [`take_money`].

@@ -32,8 +32,10 @@ pub use explain::{Explanation, Fate, Scored, Step, explain};
 pub use explore::Standing;
 pub use fatigue::{Fatigue, Who};
 pub use live::{LineItemStats, Live, QpsWindow};
+pub use price::{Pace, Sale, bid_price, impression_worth};
 pub use reallocate::reallocate;
 pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch, Shade};
+pub use shade::{Shader, Slot};
 pub use snapshot::{Parts, Ready, Snapshot, template};
 
 use crate::openrtb::request::Request;

@@ -1,8 +1,10 @@
 //! From value to price: goal × prediction × multipliers, the pace of the budget, the fixed price of deals, shading, the floor.
 //! Integers from here on.
+//!
+//! [`impression_worth`] and [`bid_price`] know no request: simulated days price their bids with them, too.
 
 use super::scratch::{Auction, Candidate, Shade};
-use super::shade::Shader;
+use super::shade::{Shader, Slot};
 use super::{Audience, ExchangeTerms, Live, Ready, Scratch, Snapshot, Turn, explore};
 use crate::openrtb::request::Request;
 use crate::store::campaigns::definition::BidStrategy;
@@ -51,17 +53,25 @@ pub(super) fn price(
             Ok(value) => {
                 candidate.value = candidate.standing.weigh(value, item.definition.max_bid);
                 candidate.standing.worth = value;
-                let pace = Pace::of(
+                let pace = pace(
                     &snapshot.ready[candidate.line_item as usize],
                     candidate,
                     turn.seed,
                 );
-                bid_price(candidate, item, &pace, shader.as_ref())
+                let shade = |paced: Cpm, floor: Cpm| {
+                    let shader = shader.as_ref()?;
+                    shader.shade(Slot::of(&candidate.fit), paced, floor)
+                };
+                bid_price(candidate.value, &Sale::of(candidate, item), &pace, shade)
             }
             // A guaranteed deal is answered without a value too, but never against the house's policy.
-            Err(Reason::Model) if candidate.guaranteed => {
-                bid_price(candidate, item, &Pace::FREE, None).map_err(|_| Reason::Model)
-            }
+            Err(Reason::Model) if candidate.guaranteed => bid_price(
+                candidate.value,
+                &Sale::of(candidate, item),
+                &Pace::FREE,
+                |_, _| None,
+            )
+            .map_err(|_| Reason::Model),
             Err(reason) => Err(reason),
         };
         match priced {
@@ -105,8 +115,7 @@ fn value(
         .bid
         .worth(score, item.definition.ltv.of(profile), account.kept_micros());
     let factor_micros = factor_micros(multiplier_milli, account.kpi_factor_micros());
-    // A CPM of X micros is X nanos for each impression.
-    Ok(multiplied(item, one, factor_micros))
+    Ok(impression_worth(one, factor_micros, item.definition.max_bid))
 }
 
 /// The product of all that values are multiplied by, in millionths, within 0.1 and 10.
@@ -115,15 +124,17 @@ fn factor_micros(multiplier_milli: u32, kpi_micros: u32) -> u32 {
     product.clamp(100_000, 10_000_000) as u32
 }
 
-/// What one impression is worth to the line item, as a CPM.
-fn multiplied(item: &LineItem, one: Nanos, factor_micros: u32) -> Cpm {
+/// `one` (nanos that an impression is worth) × `factor_micros` millionths as a CPM, at most `max_bid`: a CPM of X micros is X nanos
+/// for each impression.
+pub fn impression_worth(one: Nanos, factor_micros: u32, max_bid: Option<Cpm>) -> Cpm {
     let multiplied = i128::from(one.0) * i128::from(factor_micros) / 1_000_000;
     let value = Cpm::from_value(Nanos(multiplied.min(i128::from(Cpm::MAX.0)) as i64));
-    item.definition.max_bid.map_or(value, |most| value.min(most))
+    max_bid.map_or(value, |most| value.min(most))
 }
 
 /// What the budgets of a line item and its campaign say of one bid.
-struct Pace {
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
     /// Of the value, where the price is ours to choose.
     multiplier: f64,
     /// Whether the chance is taken, where the price is fixed.
@@ -132,22 +143,28 @@ struct Pace {
 
 impl Pace {
     /// Of what is bid whatever the budget's pace.
-    const FREE: Pace = Pace {
+    pub const FREE: Pace = Pace {
         multiplier: 1.0,
         takes_chance: true,
     };
 
     /// The dice of a line item fall once per request: all its chances in it are taken, or none.
-    fn of(ready: &Ready, candidate: &Candidate, seed: u64) -> Pace {
-        let multiplier = ready.multiplier();
-        if candidate.guaranteed || multiplier >= 1.0 {
+    pub fn new(multiplier: f64, seed: u64, line_item: u32) -> Pace {
+        if multiplier >= 1.0 {
             return Pace::FREE;
         }
         Pace {
             multiplier,
-            takes_chance: MixHasher::unit(seed, candidate.line_item.into()) < multiplier,
+            takes_chance: MixHasher::unit(seed, line_item.into()) < multiplier,
         }
     }
+}
+
+fn pace(ready: &Ready, candidate: &Candidate, seed: u64) -> Pace {
+    if candidate.guaranteed {
+        return Pace::FREE;
+    }
+    Pace::new(ready.multiplier(), seed, candidate.line_item)
 }
 
 /// What a line item that pays for impressions can bid: no prediction takes part in that.
@@ -171,7 +188,7 @@ impl Reach {
         };
         let multiplier_milli = multiplier_milli(item, opportunity, profile, now);
         let factor_micros = factor_micros(multiplier_milli, ready.account.kpi_factor_micros());
-        let value = multiplied(item, cpm.per_impression(), factor_micros);
+        let value = impression_worth(cpm.per_impression(), factor_micros, item.definition.max_bid);
         let paced = paced(value, ready.multiplier().min(1.0));
         Some(Reach { value, paced })
     }
@@ -195,36 +212,71 @@ pub(super) fn is_delivered(auction: Auction, guaranteed: bool, item: &LineItem) 
     guaranteed || (auction == Auction::Fixed && item.definition.deliver_deals)
 }
 
+/// How an imp is sold to one candidate: what its price follows from beside the value.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale {
+    pub auction: Auction,
+    /// In the accounting currency.
+    pub floor: Cpm,
+    /// Through a deal; else in the open auction.
+    pub in_deal: bool,
+    /// `deal.guar`.
+    pub guaranteed: bool,
+    /// Bid whatever the value.
+    pub delivered: bool,
+}
+
+impl Sale {
+    /// Where what is bid is paid and nothing else is agreed: where a bid may be shaded.
+    pub fn is_open_first_price(&self) -> bool {
+        self.auction == Auction::FirstPrice && !self.in_deal
+    }
+
+    fn of(candidate: &Candidate, item: &LineItem) -> Sale {
+        Sale {
+            auction: candidate.auction,
+            floor: candidate.floor.accounting,
+            in_deal: candidate.deal.is_some(),
+            guaranteed: candidate.guaranteed,
+            delivered: is_delivered(candidate.auction, candidate.guaranteed, item),
+        }
+    }
+}
+
 /// Where value becomes price, in the accounting currency.
 ///
 /// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. Second price and what is
-/// bid through a deal is bid at the paced value (section 7.3); first price where `shader` expects most of that value.
-fn bid_price(
-    candidate: &Candidate,
-    item: &LineItem,
+/// bid through a deal is bid at the paced value (section 7.3); in the open first-price auction `shade` may say a bid between the
+/// floor and that value.
+#[inline]
+pub fn bid_price(
+    value: Cpm,
+    sale: &Sale,
     pace: &Pace,
-    shader: Option<&Shader>,
+    shade: impl FnOnce(Cpm, Cpm) -> Option<(Cpm, Shade)>,
 ) -> Result<(Cpm, Option<Shade>), Reason> {
-    let (value, floor) = (candidate.value, candidate.floor.accounting);
-    let fixed = candidate.auction == Auction::Fixed;
-    let deliver = is_delivered(candidate.auction, candidate.guaranteed, item);
+    let floor = sale.floor;
     let worth_it = value > Cpm::ZERO && value >= floor;
-    if !worth_it && !deliver {
+    if !worth_it && !sale.delivered {
         return Err(Reason::BelowFloor);
     }
-    let price = if fixed {
+    let price = if sale.auction == Auction::Fixed {
         if !pace.takes_chance {
             return Err(Reason::Paced);
         }
         floor
-    } else if candidate.guaranteed {
+    } else if sale.guaranteed {
         value.max(floor)
     } else {
         let paced = paced(value, pace.multiplier);
         if paced < floor {
             return Err(Reason::Paced);
         }
-        if let Some((price, shade)) = shader.and_then(|shader| shader.shade(candidate, paced, floor)) {
+        // Nothing is bid for nothing.
+        if sale.is_open_first_price()
+            && paced > Cpm::ZERO
+            && let Some((price, shade)) = shade(paced, floor.max(Cpm(1)))
+        {
             return Ok((price, Some(shade)));
         }
         paced

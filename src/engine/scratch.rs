@@ -4,7 +4,7 @@ use super::audience::Summary;
 use super::explore::Standing;
 use super::snapshot::Snapshot;
 use crate::creative::Fit;
-use crate::shading::MarketId;
+use crate::shading::{MarketId, Ticket};
 use crate::store::campaigns::MatchScratch;
 use crate::store::models::{ContextBuffer, Group, Score, Scorer};
 use crate::store::supply::Verdict;
@@ -146,6 +146,16 @@ pub struct Shade {
     pub win_rate: f32,
     /// Drawn beside the best bid, to learn.
     pub explored: bool,
+}
+
+impl Shade {
+    /// By which the market is taught once it is known how `bid` ended.
+    pub fn ticket(&self, bid: Cpm) -> Ticket {
+        Ticket {
+            market: self.market,
+            bid,
+        }
+    }
 }
 
 /// How the price of a win comes about: `at` of the deal, else of the request (sections 3.2.1 and 3.2.12).

@@ -1,9 +1,9 @@
 //! Where a bid in the open first-price auction goes below the value: the market of an imp, and the bid that is worth most there.
-//!
-//! Invariant: what is bid through a deal, at a fixed price or in a second-price auction is never shaded (section 7.3).
+//! What is bid in other ways never comes here: see [`bid_price`](super::bid_price).
 
-use super::scratch::{Auction, Candidate, Shade};
+use super::scratch::Shade;
 use super::{ExchangeTerms, Live};
+use crate::creative::Fit;
 use crate::openrtb::request::Request;
 use crate::shading::{MarketPath, Markets};
 use crate::store::campaigns::place_of;
@@ -11,18 +11,45 @@ use crate::store::exchange::Shading;
 use crate::units::{Cpm, MixHasher, ObjectId};
 
 /// The markets of one imp.
-pub(super) struct Shader<'a> {
-    markets: &'a Markets,
-    exchange: ObjectId,
-    auction: u16,
-    place: u64,
+pub struct Shader<'a> {
+    pub markets: &'a Markets,
+    pub exchange: ObjectId,
+    /// `at` of the request.
+    pub auction: u16,
+    /// Any hash of what names the site, the app or the screen.
+    pub place: u64,
     /// One for all candidates of the imp, so that what is worth more does not bid less.
-    seed: u64,
+    pub seed: u64,
+}
+
+/// What an ad fills.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// `mtype` of the bid.
+    pub format: u8,
+    /// Of a banner: players come in any size.
+    pub size: Option<(u32, u32)>,
+}
+
+impl Slot {
+    pub(super) fn of(fit: &Fit) -> Slot {
+        const BANNER: u8 = 1;
+        let format = fit.mtype();
+        Slot {
+            format,
+            size: fit.size().filter(|_| format == BANNER),
+        }
+    }
 }
 
 impl<'a> Shader<'a> {
     /// `None` where the exchange's bids are not shaded.
-    pub fn of(request: &Request, exchange: &ExchangeTerms, live: &'a Live, seed: u64) -> Option<Shader<'a>> {
+    pub(super) fn of(
+        request: &Request,
+        exchange: &ExchangeTerms,
+        live: &'a Live,
+        seed: u64,
+    ) -> Option<Shader<'a>> {
         (exchange.settings.shading == Shading::Learn).then(|| Shader {
             markets: &live.markets,
             exchange: exchange.settings.id,
@@ -32,18 +59,16 @@ impl<'a> Shader<'a> {
         })
     }
 
-    /// The bid of a candidate for which an impression is worth `value` once its budget's pace is in, ≥ `floor`.
-    pub fn shade(&self, candidate: &Candidate, value: Cpm, floor: Cpm) -> Option<(Cpm, Shade)> {
-        // Nothing is bid for nothing.
-        let floor = floor.max(Cpm(1));
-        if candidate.auction != Auction::FirstPrice || candidate.deal.is_some() || value < floor {
+    /// The bid for an ad of which an impression is worth `value` once its budget's pace is in, `floor` ≤ it ≤ `value`.
+    pub fn shade(&self, slot: Slot, value: Cpm, floor: Cpm) -> Option<(Cpm, Shade)> {
+        if value < floor {
             return None;
         }
         let market = self.markets.find(MarketPath {
             exchange: self.exchange,
             auction: self.auction,
-            format: candidate.fit.mtype(),
-            placement: MarketPath::placement_of(self.place_of(candidate)),
+            format: slot.format,
+            placement: MarketPath::placement_of(self.placement(slot)),
         });
         let shaded = self.markets.shade(market, value, floor, self.seed);
         let shade = Shade {
@@ -55,11 +80,9 @@ impl<'a> Shader<'a> {
         Some((shaded.bid, shade))
     }
 
-    /// Site, app or screen, and the size of a banner: players come in any size.
-    fn place_of(&self, candidate: &Candidate) -> u64 {
-        const BANNER: u8 = 1;
-        let size = candidate.fit.size().filter(|_| candidate.fit.mtype() == BANNER);
-        size.map_or(self.place, |(w, h)| {
+    /// The place, and the size of a banner there.
+    fn placement(&self, slot: Slot) -> u64 {
+        slot.size.map_or(self.place, |(w, h)| {
             MixHasher::mix(self.place, u64::from(w) << 32 | u64::from(h))
         })
     }

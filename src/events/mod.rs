@@ -29,4 +29,5 @@ pub mod postback;
 pub mod proto;
 pub mod record;
 mod replay;
+pub mod silence;
 pub mod token;

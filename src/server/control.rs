@@ -3,7 +3,7 @@
 use super::allocation::Schedule;
 use super::{Phase, PhaseWatch, clock};
 use crate::engine::{Live, Snapshot};
-use crate::shading::Ticket;
+use crate::events::silence::Silence;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -22,15 +22,10 @@ pub fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("control".into()).spawn(move || {
         let mut allocation = Schedule::default();
-        let mut undecided = Vec::new();
+        let mut silence = Silence::default();
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
             let now = clock::now();
-            let expired = live.budgets.tick_noting(now, |bid| undecided.push(bid));
-            for bid in undecided.drain(..) {
-                if let Some(ticket) = Ticket::from_bits(bid.ticket) {
-                    live.markets.observe_silence(ticket, bid.bid_at);
-                }
-            }
+            let expired = silence.tick(&live.budgets, &live.markets, now);
             live.caps.tick(now);
             allocation.tick(&snapshot.load(), &live, now);
             if expired.count > 0 && *phase.borrow() == Phase::Serving {

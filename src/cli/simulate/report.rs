@@ -1,6 +1,6 @@
 //! What the seeds came to, as text and as JSON.
 
-use outbid::lab::simulate::{AccountOutcome, Outcome, Scenario};
+use outbid::lab::simulate::{AccountOutcome, Earned, Outcome, Scenario, Shaded};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -29,8 +29,11 @@ impl Report {
             "auctions_per_day": self.scenario.auctions_per_day,
             "days": self.scenario.days,
             "win_rate": self.scenario.win_rate,
+            "budget": self.scenario.budget,
             "hold_s": self.scenario.hold_s,
             "losses": self.scenario.losses,
+            "min_to_win": self.scenario.min_to_win.name(),
+            "shading": self.scenario.shading.to_string(),
             "faults": self.scenario.faults.to_string(),
             "seeds": self.outcomes.len(),
             "sound": self.is_sound(),
@@ -39,8 +42,18 @@ impl Report {
             "debt": range(self.range(|outcome| Some(outcome.debt()))),
             "slot_error": range(self.range(|outcome| worst(outcome, |account| account.slot_error))),
             "alive": range(self.range(|outcome| worst(outcome, |account| account.alive.map(|alive| -alive)).map(|alive| -alive))),
+            "surplus": range(self.range(|outcome| Some(outcome.surplus()))),
+            "price_factor": range(self.range_of_shaded(|shaded| Some(shaded.factor))),
+            "first_price_win_rate": range(self.range_of_shaded(|shaded| Some(win_rate(shaded)))),
+            "surplus_of_best_fixed": range(self.range_of_shaded(surplus_of_best_fixed)),
+            "spent_of_fixed_at_equal_value": range(self.range_of_shaded(|shaded| spent_of(shaded, shaded.fixed_spent_at_equal_value))),
+            "spent_of_fixed_at_equal_clicks": range(self.range_of_shaded(|shaded| spent_of(shaded, shaded.fixed_spent_at_equal_clicks))),
             "outcomes": self.outcomes,
         })
+    }
+
+    fn range_of_shaded(&self, of: impl Fn(&Shaded) -> Option<f64>) -> Range {
+        self.range(|outcome| outcome.shaded.as_ref().and_then(&of))
     }
 
     fn range(&self, of: impl Fn(&Outcome) -> Option<f64>) -> Range {
@@ -51,6 +64,21 @@ impl Report {
             most: values.iter().copied().reduce(f64::max).unwrap_or(f64::NAN),
         }
     }
+}
+
+fn win_rate(shaded: &Shaded) -> f64 {
+    shaded.earned.wins as f64 / shaded.bids as f64
+}
+
+/// What was earned at the pace's value, of what the best fixed factor would have.
+fn surplus_of_best_fixed(shaded: &Shaded) -> Option<f64> {
+    let best = shaded.best_fixed.earned.paced_surplus();
+    (best > 0.0).then(|| shaded.earned.paced_surplus() / best)
+}
+
+/// What was spent, of what a fixed factor would have.
+fn spent_of(shaded: &Shaded, fixed: Option<f64>) -> Option<f64> {
+    fixed.map(|fixed| shaded.earned.spent / fixed)
 }
 
 /// The largest over the campaigns.
@@ -66,12 +94,13 @@ impl fmt::Display for Report {
             win_rate,
             hold_s,
             losses,
+            shading,
             faults,
             ..
         } = &self.scenario;
         writeln!(
             f,
-            "{auctions_per_day} auctions a day, {days} day{}, win rate {win_rate}, hold {hold_s} s, {} loss notices, faults: {faults}\n",
+            "{auctions_per_day} auctions a day, {days} day{}, win rate {win_rate}, hold {hold_s} s, {} loss notices, shading {shading}, faults: {faults}\n",
             if *days == 1 { "" } else { "s" },
             if *losses { "with" } else { "without" },
         )?;
@@ -164,6 +193,15 @@ fn write_one(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     }
     writeln!(
         f,
+        "\nspent {:.2}, surplus {:.2}",
+        outcome.spent(),
+        outcome.surplus()
+    )?;
+    if let Some(shaded) = &outcome.shaded {
+        write_shaded(f, shaded)?;
+    }
+    writeln!(
+        f,
         "\nthe books {} the exchange; digest {}",
         if outcome.books_agree {
             "agree with"
@@ -172,6 +210,46 @@ fn write_one(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         },
         outcome.digest
     )
+}
+
+/// Surplus at the pace's value: what is left where money is weighed by how scarce the budgets make it.
+fn write_shaded(f: &mut fmt::Formatter<'_>, shaded: &Shaded) -> fmt::Result {
+    let Shaded {
+        earned, best_fixed, ..
+    } = shaded;
+    writeln!(
+        f,
+        "\n{:18} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10} {:>9}",
+        "open first price", "factor", "bids", "won", "spent", "surplus", "at pace", "clicks"
+    )?;
+    let mut row = |name: &str, factor: f64, earned: &Earned| {
+        writeln!(
+            f,
+            "{name:18} {factor:>8.3} {:>8} {:>7.2}% {:>10.2} {:>10.2} {:>10.2} {:>9.1}",
+            shaded.bids,
+            100.0 * earned.wins as f64 / shaded.bids as f64,
+            earned.spent,
+            earned.surplus(),
+            earned.paced_surplus(),
+            earned.clicks
+        )
+    };
+    row("as bid", shaded.factor, earned)?;
+    row("best fixed, 0.5-1", best_fixed.factor, &best_fixed.earned)?;
+    for (what, fixed) in [
+        ("as much value", shaded.fixed_spent_at_equal_value),
+        ("as many clicks", shaded.fixed_spent_at_equal_clicks),
+    ] {
+        match fixed {
+            Some(fixed) => writeln!(
+                f,
+                "{what} by a fixed factor costs {fixed:.2}: {:+.1} %",
+                100.0 * (fixed / earned.spent - 1.0)
+            )?,
+            None => writeln!(f, "no fixed factor from 0.1 to 1 wins {what}")?,
+        }
+    }
+    Ok(())
 }
 
 impl Report {
@@ -224,6 +302,29 @@ impl Report {
         row(
             "not alive, worst",
             self.range(|outcome| worst(outcome, |account| account.alive.map(|alive| 1.0 - alive))),
+        )?;
+        row("price factor", self.range_of_shaded(|shaded| Some(shaded.factor)))?;
+        row(
+            "won at first price",
+            self.range_of_shaded(|shaded| Some(win_rate(shaded))),
+        )?;
+        row(
+            "surplus ÷ best fixed",
+            self.range_of_shaded(surplus_of_best_fixed),
+        )?;
+        row(
+            "spent ÷ equal value",
+            self.range_of_shaded(|shaded| spent_of(shaded, shaded.fixed_spent_at_equal_value)),
+        )?;
+        row(
+            "spent ÷ equal clicks",
+            self.range_of_shaded(|shaded| spent_of(shaded, shaded.fixed_spent_at_equal_clicks)),
+        )?;
+        let surplus = self.range(|outcome| Some(outcome.surplus()));
+        writeln!(
+            f,
+            "{:22} {:>10.2} {:>10.2} {:>10.2}",
+            "surplus", surplus.least, surplus.mean, surplus.most
         )?;
         let sound = outcomes.iter().filter(|outcome| outcome.is_sound()).count();
         writeln!(

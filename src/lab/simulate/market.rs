@@ -6,7 +6,10 @@
 
 use super::scenario::Scenario;
 use crate::caps::{CapLevel, CapObject, CapRule};
+use crate::engine::impression_worth;
 use crate::pacing::AccountKind;
+use crate::store::campaigns::definition::BidStrategy;
+use crate::store::models::Score;
 use crate::units::{AccountId, Cpm, Limits, Nanos, ObjectId, Probability, Timestamp};
 use world::{Ad, Format, ImpTruth, KnownAd, Law, Mix, User, Visit, World, settle};
 
@@ -50,20 +53,12 @@ pub struct Item {
     /// Indexes of accounts.
     pub account: usize,
     pub campaign_account: usize,
-    pub goal: Goal,
-    pub max_bid: Cpm,
+    pub goal: BidStrategy,
+    pub max_bid: Option<Cpm>,
     /// Buys the deal at a fixed price, and nothing else.
     pub deal: Option<&'static str>,
     pub caps: Vec<CapRule>,
     ads: Ads,
-}
-
-/// What is worth how much.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Goal {
-    Cpm(Cpm),
-    Cpc(Nanos),
-    Cpa(Nanos),
 }
 
 /// An advertiser's ad in each size and format of this world.
@@ -118,6 +113,10 @@ const ITEMS: [ItemTerms; 4] = [
 ];
 
 const DAY_S: u32 = 86_400;
+/// Nothing multiplies values here.
+const FACTOR_MICROS: u32 = 1_000_000;
+/// And nothing is discounted.
+const KEPT_MICROS: u32 = 1_000_000;
 
 impl Market {
     /// The market of a seed; `at` maps 0..1 to a time of the first day, as traffic is spread.
@@ -137,12 +136,13 @@ impl Market {
         let most = most(&mut forecast, market.items.len());
         let prices = Prices::for_win_rate(&market, &forecast, scenario.win_rate);
         for ((item, unit), most) in market.items.iter_mut().zip(prices.units).zip(most) {
-            item.goal = item.goal.at(unit);
+            item.goal = item.goal_at(unit);
             if item.deal.is_none() {
-                item.max_bid = Cpm::from_units(most * unit).unwrap_or(Cpm::MAX);
+                item.max_bid = Cpm::from_units(most * unit);
             }
         }
-        market.accounts = accounts(&prices.spend, f64::from(scenario.auctions_per_day), scenario.days);
+        let spend = prices.spend.map(|spend| spend * scenario.budget);
+        market.accounts = accounts(&spend, f64::from(scenario.auctions_per_day), scenario.days);
         market
     }
 
@@ -152,10 +152,16 @@ impl Market {
         let (user, context) = (&self.people[visit.person], &visit.imp.context);
         let click = ad.click_probability(user, context, 0);
         let conversion_given_click = match item.goal {
-            Goal::Cpa(_) => ad.conversion_given_click(user, context),
+            BidStrategy::Cpa { .. } => ad.conversion_given_click(user, context),
             _ => 0.0,
         };
-        let value = item.goal.value(click, conversion_given_click).min(item.max_bid);
+        let likely = |p: f64| Probability::new(p as f32).unwrap_or_default();
+        let score = Score {
+            click: likely(click),
+            conversion_given_click: likely(conversion_given_click),
+        };
+        let one = item.goal.worth(score, Nanos::ZERO, KEPT_MICROS);
+        let value = impression_worth(one, FACTOR_MICROS, item.max_bid);
         Some(Chance {
             value,
             click,
@@ -325,11 +331,16 @@ impl Item {
             account: CAMPAIGNS.len() + place,
             campaign_account: campaign,
             goal: match name {
-                "shop-clicks" => Goal::Cpc(Nanos(Nanos::PER_UNIT)),
-                "shop-buyers" => Goal::Cpa(Nanos(Nanos::PER_UNIT)),
-                _ => Goal::Cpm(Cpm(1_000_000)),
+                "shop-clicks" => BidStrategy::Cpc(Nanos(Nanos::PER_UNIT)),
+                "shop-buyers" => BidStrategy::Cpa {
+                    event: "purchase".to_owned(),
+                    value: Nanos(Nanos::PER_UNIT),
+                    weights: None,
+                    discount: None,
+                },
+                _ => BidStrategy::Cpm(Cpm(1_000_000)),
             },
-            max_bid: Cpm::MAX,
+            max_bid: None,
             deal: (name == "brand-deal").then_some("deal-fixed-3"),
             caps: Vec::from_iter(cap.map(|impressions| CapRule {
                 object: CapObject::of(CapLevel::LineItem, line_item),
@@ -338,6 +349,19 @@ impl Item {
             })),
             ads: Ads::new(law, domain, category),
         }
+    }
+
+    /// The same goal at `units` of what it counts.
+    fn goal_at(&self, units: f64) -> BidStrategy {
+        let nanos = Nanos::from_units(units).unwrap_or(Nanos::ZERO);
+        let mut goal = self.goal.clone();
+        match &mut goal {
+            BidStrategy::Cpm(cpm) => *cpm = Cpm::from_units(units).unwrap_or(Cpm::ZERO),
+            BidStrategy::Cpc(worth) | BidStrategy::MaxClicks(worth) => *worth = nanos,
+            BidStrategy::Cpa { value, .. } => *value = nanos,
+            BidStrategy::Roas { order_value, .. } => *order_value = nanos,
+        }
+        goal
     }
 }
 
@@ -370,29 +394,6 @@ impl Ads {
                     .find(|(known, _)| known == size)
                     .map(|(_, ad)| ad)
             }
-        }
-    }
-}
-
-impl Goal {
-    /// The same goal at `units` of what it counts.
-    fn at(self, units: f64) -> Goal {
-        let nanos = Nanos::from_units(units).unwrap_or(Nanos::ZERO);
-        match self {
-            Goal::Cpm(_) => Goal::Cpm(Cpm::from_units(units).unwrap_or(Cpm::ZERO)),
-            Goal::Cpc(_) => Goal::Cpc(nanos),
-            Goal::Cpa(_) => Goal::Cpa(nanos),
-        }
-    }
-
-    /// What an impression is worth, as the bid path counts it.
-    fn value(self, click: f64, conversion_given_click: f64) -> Cpm {
-        let probability = |p: f64| Probability::new(p as f32);
-        let of = |p: f64, amount: Nanos| probability(p).map_or(Nanos::ZERO, |p| p.of(amount));
-        match self {
-            Goal::Cpm(cpm) => cpm,
-            Goal::Cpc(click_worth) => Cpm::from_value(of(click, click_worth)),
-            Goal::Cpa(worth) => Cpm::from_value(of(click, of(conversion_given_click, worth))),
         }
     }
 }

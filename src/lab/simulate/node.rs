@@ -5,16 +5,20 @@
 use super::authority::{Server, Way};
 use super::disk::Disk;
 use super::market::{Chance, Item, Market};
+use super::scenario::Shading;
 use crate::caps::Caps;
+use crate::engine::{Auction, Pace, Sale, Shade, Shader, Slot, bid_price};
 use crate::events::booking::Record;
 use crate::events::bookkeeper::BooksSettings;
 use crate::events::books::Books;
 use crate::events::notice::Inbound;
 use crate::events::office::Office;
+use crate::events::silence::Silence;
 use crate::events::token::{Format, ImpRef, Token};
 use crate::openrtb::notice::PriceUnit;
 use crate::pacing::lease::{Authority, LocalAuthority};
 use crate::pacing::{Account, Budgets, ExchangeHolds, ExchangeTraffic, Leases, PacePlan, Settled};
+use crate::shading::Markets;
 use crate::store::exchange::BillingEvent;
 use crate::store::rates::Rate;
 use crate::units::{BidId, Cpm, Currency, Limits, MixHasher, Nanos, ObjectId, Timestamp, UserKey};
@@ -44,6 +48,7 @@ pub struct Terms {
     pub exchange: ObjectId,
     /// Of all accounts.
     pub plan: PacePlan,
+    pub shading: Shading,
     /// Open bids that a node has room for.
     pub holds_max: usize,
 }
@@ -63,6 +68,8 @@ pub struct Node {
 struct Process {
     budgets: Arc<Budgets>,
     caps: Arc<Caps>,
+    markets: Arc<Markets>,
+    silence: Silence,
     accounts: Vec<Arc<Account>>,
     office: Office,
     leases: Leases,
@@ -78,7 +85,19 @@ pub struct Offer {
     pub item: usize,
     pub chance: Chance,
     pub price: Cpm,
+    /// In the open first-price auction: the paced value that the price is from.
+    pub open_at: Option<Cpm>,
+    pub explored: bool,
     pub token: Token,
+}
+
+/// What a node would bid for one item.
+struct Priced {
+    item: usize,
+    chance: Chance,
+    price: Cpm,
+    open_at: Option<Cpm>,
+    shade: Option<Shade>,
 }
 
 /// The process died in the middle of it.
@@ -132,7 +151,11 @@ impl Node {
             checkpoint_records: CHECKPOINT_RECORDS,
             ..BooksSettings::new(PathBuf::new())
         };
-        let books = Books::new(budgets.clone(), caps.clone(), settings.memory);
+        let markets = Arc::new(match terms.shading {
+            Shading::On => Markets::default(),
+            Shading::Off | Shading::Fixed(_) => Markets::new(0),
+        });
+        let books = Books::new(budgets.clone(), caps.clone(), settings.memory).teaching(markets.clone());
         let office = match Office::open(&settings, Arc::new(self.books.clone()), books, now) {
             Ok((office, _)) => office,
             Err(error) => return self.died_in_start(&error),
@@ -154,6 +177,8 @@ impl Node {
         self.process = Some(Process {
             budgets,
             caps,
+            markets,
+            silence: Silence::default(),
             accounts,
             office,
             leases,
@@ -212,7 +237,7 @@ impl Node {
             return Ok(());
         }
         process.ticked_at = now;
-        process.budgets.tick(now);
+        process.silence.tick(&process.budgets, &process.markets, now);
         if now.since(process.caps_ticked_at) >= CAPS_EVERY_MS {
             process.caps_ticked_at = now;
             process.caps.tick(now);
@@ -249,8 +274,8 @@ impl Node {
         let process = self.process.as_mut()?;
         process.requests.count();
         let user = UserKey(visit.person as u64 + 1);
-        let (item, chance, price, floor) = process.best(market, visit, user, (seed, now))?;
-        let of = &market.items[item];
+        let priced = process.best(market, terms, visit, user, (seed, now))?;
+        let (of, price) = (&market.items[priced.item], priced.price);
         let hold_s = process.win_hold_s(terms, visit).min(EXP_S.max(terms.win_hold_s));
         let reserved = price.per_impression();
         process.next_bid += 1;
@@ -260,13 +285,16 @@ impl Node {
             win_hold_end: now + Duration::from_secs(hold_s.into()),
             ..token(of, market, terms, visit, user, price, now)
         };
-        debug_assert!(price >= floor);
-        process.take_money(of, &token, reserved, now).then_some(Offer {
-            item,
-            chance,
-            price,
-            token,
-        })
+        process
+            .take_money(of, &token, (reserved, priced.ticket()), now)
+            .then_some(Offer {
+                item: priced.item,
+                chance: priced.chance,
+                price,
+                open_at: priced.open_at,
+                explored: priced.shade.is_some_and(|shade| shade.explored),
+                token,
+            })
     }
 
     /// Books what has come in; tells of it once it is durable.
@@ -298,40 +326,60 @@ impl Node {
 }
 
 impl Process {
-    /// The item that bids most, with its price and the floor.
+    /// The item that bids most.
     fn best(
         &self,
         market: &Market,
+        terms: &Terms,
         visit: &Visit,
         user: UserKey,
         (seed, now): (u64, Timestamp),
-    ) -> Option<(usize, Chance, Cpm, Cpm)> {
-        let mut best: Option<(usize, Chance, Cpm, Cpm)> = None;
+    ) -> Option<Priced> {
+        let shader = self.shader(terms, visit, seed);
+        let mut best: Option<Priced> = None;
         for (index, item) in market.items.iter().enumerate() {
-            let Some(floor) = floor_for(item, visit) else {
+            let (Some(sale), Some(chance)) = (sale(item, visit), market.chance(item, visit)) else {
                 continue;
             };
-            let Some(chance) = market.chance(item, visit) else {
+            let pace = Pace::new(self.multiplier(item), seed, index as u32);
+            let shade = |paced, floor| shader.as_ref()?.shade(slot(visit), paced, floor);
+            let Ok((price, shade)) = bid_price(chance.value, &sale, &pace, shade) else {
                 continue;
             };
-            let multiplier = self.multiplier(item);
-            let dice = MixHasher::unit(seed, index as u64);
-            let Some(price) = price(item, &chance, floor, multiplier, dice) else {
-                continue;
+            let priced = Priced {
+                item: index,
+                chance,
+                price,
+                open_at: sale
+                    .is_open_first_price()
+                    .then(|| shade.map_or(price, |shade| shade.value)),
+                shade,
             };
-            if best.is_some_and(|(_, _, most, _)| price <= most) {
+            let priced = priced.at_factor(terms.shading, sale.floor);
+            if best.as_ref().is_some_and(|best| priced.price <= best.price) {
                 continue;
             }
-            let amount = price.per_impression();
+            let amount = priced.price.per_impression();
             let has_money = [item.account, item.campaign_account]
                 .map(|account| self.accounts[account].has_free(amount, now))
                 .iter()
                 .all(|free| *free);
             if has_money && self.caps.allows(user, &item.caps, now).is_ok() {
-                best = Some((index, chance, price, floor));
+                best = Some(priced);
             }
         }
         best
+    }
+
+    /// `None` where the exchange's bids are not shaded.
+    fn shader(&self, terms: &Terms, visit: &Visit, seed: u64) -> Option<Shader<'_>> {
+        (terms.shading == Shading::On).then(|| Shader {
+            markets: &self.markets,
+            exchange: terms.exchange,
+            auction: visit.at as u16,
+            place: u64::from(visit.imp.context.property),
+            seed: MixHasher::mix(seed, 0),
+        })
     }
 
     /// The tighter pace of line item and campaign.
@@ -347,7 +395,13 @@ impl Process {
     }
 
     /// Holds the money and the user's one chance, both or neither.
-    fn take_money(&self, item: &Item, token: &Token, reserved: Nanos, now: Timestamp) -> bool {
+    fn take_money(
+        &self,
+        item: &Item,
+        token: &Token,
+        (reserved, ticket): (Nanos, u64),
+        now: Timestamp,
+    ) -> bool {
         let accounts = [
             &*self.accounts[item.account],
             &*self.accounts[item.campaign_account],
@@ -362,30 +416,53 @@ impl Process {
         {
             return false;
         }
-        reservation.commit(token.bid, until).is_ok()
+        reservation.commit_noting(token.bid, until, ticket).is_ok()
     }
 }
 
-/// `None` where the item does not buy this visit.
-fn floor_for(item: &Item, visit: &Visit) -> Option<Cpm> {
-    let units = match item.deal {
-        Some(id) => visit.imp.deals.iter().find(|deal| deal.id == id)?.floor,
-        None => visit.imp.floor,
+impl Priced {
+    /// At a fixed share of the paced value, where that is what is played.
+    fn at_factor(self, shading: Shading, floor: Cpm) -> Priced {
+        match (shading, self.open_at) {
+            (Shading::Fixed(factor), Some(paced)) => Priced {
+                price: Shading::price(factor, paced, floor),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// What its hold notes; 0 = nothing.
+    fn ticket(&self) -> u64 {
+        self.shade.map_or(0, |shade| shade.ticket(self.price).to_bits())
+    }
+}
+
+/// How this visit is sold to the item; `None` where it does not buy it.
+fn sale(item: &Item, visit: &Visit) -> Option<Sale> {
+    let deal = match item.deal {
+        Some(id) => Some(visit.imp.deals.iter().find(|deal| deal.id == id)?),
+        None => None,
     };
-    Cpm::from_units(units)
+    Some(Sale {
+        auction: Auction::of(visit.at, deal.map(|deal| deal.at)),
+        floor: Cpm::from_units(deal.map_or(visit.imp.floor, |deal| deal.floor))?,
+        in_deal: deal.is_some(),
+        guaranteed: false,
+        delivered: false,
+    })
 }
 
-/// Where value becomes price, as the bid path does it: a fixed price exactly, by chance; else the paced value, and never below
-/// the floor.
-fn price(item: &Item, chance: &Chance, floor: Cpm, multiplier: f64, dice: f64) -> Option<Cpm> {
-    if chance.value == Cpm::ZERO || chance.value < floor {
-        return None;
+fn slot(visit: &Visit) -> Slot {
+    Slot {
+        format: format(visit) as u8,
+        size: visit
+            .imp
+            .sizes
+            .first()
+            .copied()
+            .filter(|_| format(visit) == Format::Banner),
     }
-    if item.deal.is_some() {
-        return (dice < multiplier).then_some(floor);
-    }
-    let paced = Cpm((chance.value.0 as f64 * multiplier).round() as i64);
-    (paced > Cpm::ZERO && paced >= floor).then_some(paced)
 }
 
 fn format(visit: &Visit) -> Format {

@@ -1,6 +1,7 @@
 //! What a played seed came to.
 
 use super::oracle::Judged;
+use super::shaded::Shaded;
 use crate::units::Nanos;
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub struct Outcome {
     /// Campaigns first.
     pub accounts: Vec<AccountOutcome>,
     pub items: Vec<ItemOutcome>,
+    /// `None` where nothing was bid in open first-price auctions.
+    pub shaded: Option<Shaded>,
     /// What the books say is what the exchange billed, less what never reached us.
     pub books_agree: bool,
     /// Bills that reached us within their hold and are booked late.
@@ -154,6 +157,15 @@ impl Outcome {
     pub fn debt(&self) -> f64 {
         let sum = |of: fn(&AccountOutcome) -> f64| self.campaigns().iter().map(of).sum::<f64>();
         sum(|account| account.debt) / sum(|account| account.limit).max(f64::MIN_POSITIVE)
+    }
+
+    /// Value of what was won less its price, of all line items.
+    pub fn surplus(&self) -> f64 {
+        self.items.iter().map(|item| item.surplus).sum()
+    }
+
+    pub fn spent(&self) -> f64 {
+        self.items.iter().map(|item| item.spent).sum()
     }
 
     /// Whether nothing happened that must not happen whatever goes wrong.

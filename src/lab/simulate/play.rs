@@ -12,7 +12,7 @@ use super::mishaps::{self, Mishap};
 use super::node::{Died, Node, Offer, Terms};
 use super::oracle::{Fate, Oracle};
 use super::outcome::Outcome;
-use super::scenario::{Fault, Scenario};
+use super::scenario::{Fault, MinToWin, Scenario};
 use super::timeline::{self, Timeline};
 use crate::events::booking::Verdict;
 use crate::events::notice::{Inbound, Paid, Told, What};
@@ -120,6 +120,7 @@ impl<'a> Play<'a> {
                 holds_max: 4_096
                     + (u64::from(scenario.auctions_per_day) * 4 * u64::from(scenario.hold_s + 60) / 86_400)
                         as usize,
+                shading: scenario.shading,
                 plan: PacePlan {
                     spread: scenario.spread,
                     from: Some(from),
@@ -248,6 +249,9 @@ impl<'a> Play<'a> {
             .and_then(|id| visit.imp.deals.iter().find(|deal| deal.id == id));
         let (at, floor) = deal.map_or((visit.at, visit.imp.floor), |deal| (deal.at, deal.floor));
         let outcome = settle(at, floor, offer.price.as_units(), &rivals);
+        if let Some(paced) = offer.open_at {
+            self.tally.open_bids.count(&offer, paced, floor, &rivals);
+        }
         let units = |units: f64| Cpm::from_units(units).unwrap_or(Cpm::ZERO);
         let price = outcome.won.then(|| units(outcome.price).min(offer.price));
         let mut dice = world.outcome_dice(number, 0);
@@ -310,7 +314,12 @@ impl<'a> Play<'a> {
             usize::from(bid.token.bid.node()) - 1,
             self.dice.below(self.nodes.len() as u64) as usize,
         );
-        let inbound = inbound(bid, kind, self.nodes[to].clock(self.now));
+        let inbound = inbound(
+            bid,
+            kind,
+            self.scenario.min_to_win,
+            self.nodes[to].clock(self.now),
+        );
         let is_taken = match &self.server {
             _ if !self.nodes[to].is_up() => false,
             Some(server) if to != owner => {
@@ -486,7 +495,12 @@ impl<'a> Play<'a> {
 }
 
 /// What the exchange says.
-fn inbound(bid: &OpenBid, kind: Kind, at: Timestamp) -> Inbound {
+fn inbound(bid: &OpenBid, kind: Kind, told: MinToWin, at: Timestamp) -> Inbound {
+    let min_to_win = Some(bid.min_to_win).filter(|_| match told {
+        MinToWin::All => true,
+        MinToWin::Losses => bid.price.is_none(),
+        MinToWin::None => false,
+    });
     let price = bid.price.map_or(PriceField::Absent, PriceField::Value);
     let (what, price) = match kind {
         Kind::Win => (What::Win, price),
@@ -495,7 +509,7 @@ fn inbound(bid: &OpenBid, kind: Kind, at: Timestamp) -> Inbound {
         Kind::Loss => {
             let what = What::Loss {
                 reason: Some(OUTBID),
-                min_to_win: Some(bid.min_to_win),
+                min_to_win,
             };
             (what, PriceField::Absent)
         }
@@ -505,7 +519,7 @@ fn inbound(bid: &OpenBid, kind: Kind, at: Timestamp) -> Inbound {
         token: bid.token,
         what,
         told: Told {
-            min_to_win: Some(bid.min_to_win),
+            min_to_win,
             ..Told::default()
         },
         paid: Paid {

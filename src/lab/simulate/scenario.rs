@@ -1,6 +1,6 @@
 //! What is played, and what goes wrong meanwhile.
 
-use crate::units::Spread;
+use crate::units::{Cpm, Spread};
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,10 +20,16 @@ pub struct Scenario {
     pub nodes: u16,
     /// Share of the auctions that the budget pays for when it is spread over the day.
     pub win_rate: f64,
+    /// What the budgets have, of the money that takes; far above 1 nothing binds.
+    pub budget: f64,
     /// How long money has to be held until a win is known: 99.9 % of wins are told within two thirds of it.
     pub hold_s: u32,
     /// The exchange tells of losses.
     pub losses: bool,
+    /// Of which bids the exchange tells the price that was needed to win.
+    pub min_to_win: MinToWin,
+    /// How bids in the open first-price auction are priced.
+    pub shading: Shading,
     /// How the budgets are spread over a day.
     pub spread: Spread,
     pub faults: Faults,
@@ -36,10 +42,85 @@ impl Default for Scenario {
             days: 1,
             nodes: 1,
             win_rate: 0.3,
+            budget: 1.0,
             hold_s: 60,
             losses: true,
+            min_to_win: MinToWin::All,
+            shading: Shading::Off,
             spread: Spread::Even,
             faults: Faults::NONE,
+        }
+    }
+}
+
+/// How bids in the open first-price auction are priced.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Shading {
+    /// At the paced value, as where an exchange's settings say nothing.
+    #[default]
+    Off,
+    /// As where they say `learn`.
+    On,
+    /// At this share of the paced value, [`FACTOR_MIN`](Shading::FACTOR_MIN)..=1: to compare with.
+    Fixed(f64),
+}
+
+impl Shading {
+    pub const FACTOR_MIN: f64 = 0.1;
+
+    /// What is bid at a fixed share of the paced value; never below the floor.
+    pub(super) fn price(factor: f64, paced: Cpm, floor: Cpm) -> Cpm {
+        Cpm((paced.0 as f64 * factor).round() as i64).clamp(floor.max(Cpm(1)), paced)
+    }
+}
+
+/// Of which bids the price to win is told (`${AUCTION_MIN_TO_WIN}`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinToWin {
+    #[default]
+    All,
+    Losses,
+    None,
+}
+
+impl MinToWin {
+    pub const ALL: [MinToWin; 3] = [MinToWin::All, MinToWin::Losses, MinToWin::None];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            MinToWin::All => "all",
+            MinToWin::Losses => "losses",
+            MinToWin::None => "none",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write on, off, or a fixed factor from {min} to 1 to compare with", min = Shading::FACTOR_MIN)]
+pub struct NoShading;
+
+impl FromStr for Shading {
+    type Err = NoShading;
+
+    fn from_str(text: &str) -> Result<Shading, NoShading> {
+        match text {
+            "off" => Ok(Shading::Off),
+            "on" => Ok(Shading::On),
+            _ => {
+                let factor = text.parse().ok();
+                let factor = factor.filter(|factor| (Shading::FACTOR_MIN..=1.0).contains(factor));
+                factor.map(Shading::Fixed).ok_or(NoShading)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Shading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shading::Off => f.write_str("off"),
+            Shading::On => f.write_str("on"),
+            Shading::Fixed(factor) => write!(f, "{factor}"),
         }
     }
 }

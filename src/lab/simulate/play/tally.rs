@@ -1,12 +1,14 @@
 //! What is counted while a seed is played, and what comes out of it.
 
-use super::super::market::{CAMPAIGNS, Goal, Market};
+use super::super::market::{CAMPAIGNS, Market};
 use super::super::node::{Node, Offer};
 use super::super::oracle::Oracle;
 use super::super::outcome::{self, AccountOutcome, ItemOutcome, Mishaps, Notices, Outcome, SLOT_MS, Slot};
+use super::super::shaded::OpenBids;
 use super::super::timeline;
 use super::{MINUTE_MS, Play};
 use crate::pacing::{DayPlan, Span};
+use crate::store::campaigns::definition::BidStrategy;
 use crate::units::{Cpm, MixHasher, Nanos, Spread, Timestamp};
 use jiff::tz::TimeZone;
 
@@ -19,6 +21,8 @@ pub(super) struct Tally {
     pub items: Vec<ItemOutcome>,
     pub expected_clicks: Vec<f64>,
     pub expected_conversions: Vec<f64>,
+    /// In first-price auctions.
+    pub open_bids: OpenBids,
     pub slots: Vec<Vec<Slot>>,
     /// Of each campaign, one for each minute; and of auctions.
     pub bid_minutes: Vec<Vec<bool>>,
@@ -70,10 +74,10 @@ impl Play<'_> {
             account.alive = (minutes > 0).then(|| bids as f64 / minutes as f64);
         }
         let items = tally.items.into_iter().enumerate().map(|(index, item)| {
-            let (goal, expected) = match self.market.items[index].goal {
-                Goal::Cpm(_) => (None, 0.0),
-                Goal::Cpc(worth) => (Some(worth.as_units()), tally.expected_clicks[index]),
-                Goal::Cpa(worth) => (Some(worth.as_units()), tally.expected_conversions[index]),
+            let (goal, expected) = match &self.market.items[index].goal {
+                BidStrategy::Cpc(worth) => (Some(worth.as_units()), tally.expected_clicks[index]),
+                BidStrategy::Cpa { value, .. } => (Some(value.as_units()), tally.expected_conversions[index]),
+                _ => (None, 0.0),
             };
             let cost = (expected > 0.0).then(|| item.spent / expected);
             ItemOutcome { goal, cost, ..item }
@@ -92,6 +96,7 @@ impl Play<'_> {
             mishaps: tally.mishaps,
             accounts,
             items,
+            shaded: tally.open_bids.outcome(),
             books_agree: agree && all_up,
             late_by_books_only: tally.late_by_books_only,
             stuck: stuck.as_units(),
@@ -191,6 +196,7 @@ impl Tally {
             items: items.collect(),
             expected_clicks: vec![0.0; market.items.len()],
             expected_conversions: vec![0.0; market.items.len()],
+            open_bids: OpenBids::default(),
             slots: vec![vec![Slot::default(); slots]; CAMPAIGNS.len()],
             bid_minutes: vec![vec![false; minutes]; CAMPAIGNS.len()],
             auction_minutes: vec![false; minutes],
