@@ -55,6 +55,8 @@ struct Market {
     bill_delay_ms: i64,
     hold_ms: i64,
     losses_told: bool,
+    /// Not 0 = its bids are shaded.
+    ticket: u64,
 }
 
 const VALUE: f64 = 2_000_000.0;
@@ -78,6 +80,7 @@ impl Market {
             bill_delay_ms: 8_000,
             hold_ms: 60_000,
             losses_told: true,
+            ticket: 0,
         }
     }
 
@@ -123,7 +126,7 @@ impl Market {
         self.ids += 1;
         let id = BidId::new(1, 1, self.ids);
         reservation
-            .commit(id, Timestamp(now.0 + self.hold_ms))
+            .commit_noting(id, Timestamp(now.0 + self.hold_ms), self.ticket)
             .expect("there is room");
         if bid <= rival {
             if self.losses_told {
@@ -290,6 +293,23 @@ fn the_pace_goes_on_after_a_restart_where_it_was() {
     assert!((account.multiplier() - 0.1).abs() < 1e-9, "slow start");
     again.restore(&saved, six).unwrap();
     assert_eq!(account.multiplier(), multiplier);
+}
+
+#[test]
+fn a_plan_that_is_behind_and_within_reach_stretches_the_values_that_are_shaded_and_no_others() {
+    let hour = hours_after(MONDAY, 1);
+    // At the value itself some 285 a day are spent.
+    for (limit, ticket, stretch) in [(500.0, 0, 1.0), (500.0, 7, 10.0), (5_000.0, 7, 1.0)] {
+        let mut market = Market::open(daily(limit), spread(Spread::Even), MONDAY);
+        market.ticket = ticket;
+        market.play(MONDAY, hour, |_| 4.0);
+        let drive = market.account.drive();
+        assert_eq!(drive.multiplier(), 1.0);
+        assert!((drive.stretch() - stretch).abs() < 1e-9, "{drive:?}");
+        assert_eq!(market.account.pace_view(hour).stretch, drive.stretch());
+        let again = Budgets::new(1_000_000);
+        again.restore(&market.budgets.checkpoint(true), hour).unwrap();
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use explain::{Explanation, Fate, Scored, Step, explain};
 pub use explore::Standing;
 pub use fatigue::{Fatigue, Who};
 pub use live::{LineItemStats, Live, QpsWindow};
-pub use price::{Pace, Sale, bid_price, impression_worth};
+pub use price::{Pace, Range, Sale, bid_price, impression_worth};
 pub use reallocate::reallocate;
 pub use scratch::{Auction, Bid, Candidate, ContextRow, Floor, Funnel, Scratch, Shade};
 pub use shade::{Shader, Slot};

@@ -7,6 +7,7 @@ use super::scratch::{Auction, Candidate, Shade};
 use super::shade::{Shader, Slot};
 use super::{Audience, ExchangeTerms, Live, Ready, Scratch, Snapshot, Turn, explore};
 use crate::openrtb::request::Request;
+use crate::pacing::Drive;
 use crate::store::campaigns::definition::BidStrategy;
 use crate::store::campaigns::{LineItem, Opportunity, multiplier_milli};
 use crate::store::profiles::Profile;
@@ -58,20 +59,14 @@ pub(super) fn price(
                     candidate,
                     turn.seed,
                 );
-                let shade = |paced: Cpm, floor: Cpm| {
-                    let shader = shader.as_ref()?;
-                    shader.shade(Slot::of(&candidate.fit), paced, floor)
-                };
+                let shade = |range| shader.as_ref()?.shade(Slot::of(&candidate.fit), range);
                 bid_price(candidate.value, &Sale::of(candidate, item), &pace, shade)
             }
             // A guaranteed deal is answered without a value too, but never against the house's policy.
-            Err(Reason::Model) if candidate.guaranteed => bid_price(
-                candidate.value,
-                &Sale::of(candidate, item),
-                &Pace::FREE,
-                |_, _| None,
-            )
-            .map_err(|_| Reason::Model),
+            Err(Reason::Model) if candidate.guaranteed => {
+                bid_price(candidate.value, &Sale::of(candidate, item), &Pace::FREE, |_| None)
+                    .map_err(|_| Reason::Model)
+            }
             Err(reason) => Err(reason),
         };
         match priced {
@@ -137,6 +132,8 @@ pub fn impression_worth(one: Nanos, factor_micros: u32, max_bid: Option<Cpm>) ->
 pub struct Pace {
     /// Of the value, where the price is ours to choose.
     multiplier: f64,
+    /// Of the value, before it is shaded; the bid stays at or below the value.
+    stretch: f64,
     /// Whether the chance is taken, where the price is fixed.
     takes_chance: bool,
 }
@@ -145,16 +142,22 @@ impl Pace {
     /// Of what is bid whatever the budget's pace.
     pub const FREE: Pace = Pace {
         multiplier: 1.0,
+        stretch: 1.0,
         takes_chance: true,
     };
 
     /// The dice of a line item fall once per request: all its chances in it are taken, or none.
-    pub fn new(multiplier: f64, seed: u64, line_item: u32) -> Pace {
+    pub fn new(drive: Drive, seed: u64, line_item: u32) -> Pace {
+        let multiplier = drive.multiplier();
         if multiplier >= 1.0 {
-            return Pace::FREE;
+            return Pace {
+                stretch: drive.stretch(),
+                ..Pace::FREE
+            };
         }
         Pace {
             multiplier,
+            stretch: 1.0,
             takes_chance: MixHasher::unit(seed, line_item.into()) < multiplier,
         }
     }
@@ -164,7 +167,7 @@ fn pace(ready: &Ready, candidate: &Candidate, seed: u64) -> Pace {
     if candidate.guaranteed {
         return Pace::FREE;
     }
-    Pace::new(ready.multiplier(), seed, candidate.line_item)
+    Pace::new(ready.drive(), seed, candidate.line_item)
 }
 
 /// What a line item that pays for impressions can bid: no prediction takes part in that.
@@ -189,7 +192,7 @@ impl Reach {
         let multiplier_milli = multiplier_milli(item, opportunity, profile, now);
         let factor_micros = factor_micros(multiplier_milli, ready.account.kpi_factor_micros());
         let value = impression_worth(cpm.per_impression(), factor_micros, item.definition.max_bid);
-        let paced = paced(value, ready.multiplier().min(1.0));
+        let paced = paced(value, ready.drive().multiplier());
         Some(Reach { value, paced })
     }
 
@@ -200,6 +203,14 @@ impl Reach {
             } else {
                 self.paced
             }
+    }
+}
+
+fn stretched(value: Cpm, stretch: f64) -> Cpm {
+    if stretch > 1.0 {
+        paced(value, stretch).min(Cpm::MAX)
+    } else {
+        value
     }
 }
 
@@ -243,6 +254,17 @@ impl Sale {
     }
 }
 
+/// Where a bid is looked for that is worth most.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// Above 0.
+    pub floor: Cpm,
+    /// The paced value; at least the floor.
+    pub most: Cpm,
+    /// What the impression is worth to a budget that would be left over: at least `most`, and the same where it would not.
+    pub value: Cpm,
+}
+
 /// Where value becomes price, in the accounting currency.
 ///
 /// Never below the floor; a fixed price exactly or not at all; a guaranteed deal whatever the value. Second price and what is
@@ -253,7 +275,7 @@ pub fn bid_price(
     value: Cpm,
     sale: &Sale,
     pace: &Pace,
-    shade: impl FnOnce(Cpm, Cpm) -> Option<(Cpm, Shade)>,
+    shade: impl FnOnce(Range) -> Option<(Cpm, Shade)>,
 ) -> Result<(Cpm, Option<Shade>), Reason> {
     let floor = sale.floor;
     let worth_it = value > Cpm::ZERO && value >= floor;
@@ -275,7 +297,11 @@ pub fn bid_price(
         // Nothing is bid for nothing.
         if sale.is_open_first_price()
             && paced > Cpm::ZERO
-            && let Some((price, shade)) = shade(paced, floor.max(Cpm(1)))
+            && let Some((price, shade)) = shade(Range {
+                floor: floor.max(Cpm(1)),
+                most: paced,
+                value: stretched(paced, pace.stretch),
+            })
         {
             return Ok((price, Some(shade)));
         }

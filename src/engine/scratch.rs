@@ -140,7 +140,8 @@ impl Candidate {
 pub struct Shade {
     /// Whoever hears how the bid ended teaches it.
     pub market: MarketId,
-    /// What shading was given: the value with the pace of the budget in it.
+    /// What shading was given: the value with the pace of the budget in it, which is above the value itself where money would be
+    /// left over.
     pub value: Cpm,
     /// The expected chance of the bid to win.
     pub win_rate: f32,

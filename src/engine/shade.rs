@@ -1,6 +1,7 @@
 //! Where a bid in the open first-price auction goes below the value: the market of an imp, and the bid that is worth most there.
 //! What is bid in other ways never comes here: see [`bid_price`](super::bid_price).
 
+use super::price::Range;
 use super::scratch::Shade;
 use super::{ExchangeTerms, Live};
 use crate::creative::Fit;
@@ -59,9 +60,10 @@ impl<'a> Shader<'a> {
         })
     }
 
-    /// The bid for an ad of which an impression is worth `value` once its budget's pace is in, `floor` ≤ it ≤ `value`.
-    pub fn shade(&self, slot: Slot, value: Cpm, floor: Cpm) -> Option<(Cpm, Shade)> {
-        if value < floor {
+    /// The bid for an ad, in its range; `None` where that is empty.
+    pub fn shade(&self, slot: Slot, range: Range) -> Option<(Cpm, Shade)> {
+        let Range { floor, most, value } = range;
+        if most < floor {
             return None;
         }
         let market = self.markets.find(MarketPath {
@@ -70,7 +72,11 @@ impl<'a> Shader<'a> {
             format: slot.format,
             placement: MarketPath::placement_of(self.placement(slot)),
         });
-        let shaded = self.markets.shade(market, value, floor, self.seed);
+        let mut shaded = self.markets.shade(market, value, floor, self.seed);
+        if shaded.bid > most {
+            shaded.bid = most;
+            shaded.win_rate = self.markets.win_rate(market, most) as f32;
+        }
         let shade = Shade {
             market,
             value,
@@ -85,5 +91,43 @@ impl<'a> Shader<'a> {
         slot.size.map_or(self.place, |(w, h)| {
             MixHasher::mix(self.place, u64::from(w) << 32 | u64::from(h))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shading::Outcome;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_stretched_value_bids_no_less_and_never_more_than_the_value_itself(
+            floor in 1..3_000_000_i64,
+            most in 1..6_000_000_i64,
+            stretch in 1.0..2.0_f64,
+            seed: u64,
+        ) {
+            let markets = Markets::new(16);
+            let shader = Shader { markets: &markets, exchange: ObjectId(1), auction: 1, place: 2, seed };
+            let slot = Slot { format: 1, size: None };
+            let range = Range { floor: Cpm(floor), most: Cpm(most), value: Cpm(most) };
+            if let Some((_, shade)) = shader.shade(slot, range) {
+                for n in 0..600_i64 {
+                    let (price, bid) = (Cpm(500_000 + n * 7_919 % 1_000_000), Cpm(400_000 + n * 104_729 % 1_500_000));
+                    let won = bid >= price;
+                    markets.observe(shade.market, bid, if won { Outcome::WonAt(price) } else { Outcome::LostTo(price) });
+                }
+            }
+            let bid = |value: f64| shader.shade(slot, Range { value: Cpm(value as i64), ..range });
+            match (bid(most as f64), bid(most as f64 * stretch)) {
+                (Some((plain, _)), Some((stretched, shade))) => {
+                    prop_assert!(range.floor <= plain && plain <= stretched && stretched <= range.most);
+                    prop_assert!((0.0..=1.0).contains(&shade.win_rate));
+                }
+                (None, None) => prop_assert!(most < floor),
+                _ => prop_assert!(false),
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{ExchangeTerms, LineItemStats, Live, People};
 use crate::allocation::Exploration;
 use crate::caps::{CapLevel, CapObject};
 use crate::creative::{self, Template};
-use crate::pacing::{Account, AccountKind, Kpi, LearntDelay, PacePlan, Target};
+use crate::pacing::{Account, AccountKind, Drive, Kpi, LearntDelay, PacePlan, Target};
 use crate::store::campaigns::definition::{self, Ad, Definitions, KpiTarget};
 use crate::store::campaigns::{Campaign, Campaigns, LineItem};
 use crate::store::exchange::Exchange;
@@ -188,9 +188,9 @@ impl Ready {
         self.account.has_free(amount, now) & self.campaign_account.has_free(amount, now)
     }
 
-    /// The tighter pace of line item and campaign; see [`Account::multiplier`].
-    pub fn multiplier(&self) -> f64 {
-        self.account.multiplier().min(self.campaign_account.multiplier())
+    /// The tighter one of line item and campaign.
+    pub fn drive(&self) -> Drive {
+        self.account.drive().tighter(self.campaign_account.drive())
     }
 
     pub fn accounts(&self) -> [&Account; 2] {

@@ -6,7 +6,7 @@ use super::delay::{DelayControl, DelayView, LearntDelay};
 use super::kernel::{Column, Counter, UNLIMITED};
 use super::kpi::{Kpi, KpiControl, KpiView};
 use super::lease::Demand;
-use super::pace::{Pace, PacePlan, PaceView, Sight, Traffic};
+use super::pace::{Drive, Pace, PacePlan, PaceView, Sight, Traffic};
 use crate::units::{AccountId, Limits, Nanos, Timestamp};
 use arc_swap::{ArcSwap, Guard};
 use jiff::tz::TimeZone;
@@ -187,7 +187,12 @@ impl Account {
     /// What the value of a bid is multiplied by, or, where the price is fixed, the share of chances that are taken: above 0, at
     /// most 1.
     pub fn multiplier(&self) -> f64 {
-        self.pace.multiplier()
+        self.drive().multiplier()
+    }
+
+    /// The multiplier, and how far values are stretched before they are shaded.
+    pub fn drive(&self) -> Drive {
+        self.pace.drive()
     }
 
     /// What an event of a line item may cost, from the next step on; `campaign` is the account above it. Until then nothing is steered.

@@ -348,7 +348,7 @@ impl Reservation<'_> {
         self.commit_noting(bid, until, 0)
     }
 
-    /// [`commit`](Reservation::commit) with a note for [`Budgets::take_ticket`]; 0 = none.
+    /// [`commit`](Reservation::commit) with a note for [`Budgets::take_ticket`], which a bid has that was shaded; 0 = none.
     pub fn commit_noting(mut self, bid: BidId, until: Timestamp, ticket: u64) -> Result<(), NotHeld> {
         let accounts = self
             .accounts
@@ -365,6 +365,9 @@ impl Reservation<'_> {
             Ok(()) => {
                 for account in self.accounts.iter().flatten() {
                     account.pace.totals.bid(self.amount.0);
+                    if ticket != 0 {
+                        account.pace.totals.bid_shaded();
+                    }
                 }
                 // The hold owns the money now.
                 self.accounts = [None; ACCOUNTS_PER_BID_MAX];

@@ -48,5 +48,5 @@ pub use delay::{DelayView, LearntDelay};
 pub use hold_times::{ExchangeHolds, HoldTime, HoldTimes};
 pub use kpi::{Happened, Kpi, KpiView, Target};
 pub use lease::Leases;
-pub use pace::{DayPlan, ExchangeTraffic, PacePlan, PaceView, SLOT_MS, Traffic};
+pub use pace::{DayPlan, Drive, ExchangeTraffic, PacePlan, PaceView, SLOT_MS, Traffic};
 pub use settle::{Booking, Settled};

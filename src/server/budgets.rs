@@ -218,7 +218,8 @@ fn period(view: &PeriodView) -> Value {
     })
 }
 
-/// How the money is spread, and what that does to bids now: values are multiplied by `multiplier`. `planned` is the share of the
+/// How the money is spread, and what that does to bids now: values are multiplied by `multiplier`, and by `stretch` before they are
+/// shaded. `planned` is the share of the
 /// day's money that is meant to be gone by now; it is absent where nothing is paced.
 fn pacing(account: &Account, now: Timestamp) -> Value {
     let pace = account.pace_view(now);
@@ -228,6 +229,7 @@ fn pacing(account: &Account, now: Timestamp) -> Value {
     json!({
         "spread": pace.spread.name(),
         "multiplier": pace.multiplier,
+        "stretch": pace.stretch,
         "planned": pace.planned,
         "in_flight": pace.in_flight.to_string(),
         "a_second": pace.rate.to_string(),

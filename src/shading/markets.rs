@@ -35,8 +35,10 @@ const EXPLORED_BY_COUNT: f64 = 0.01;
 const KEPT_OF_MOVED: f64 = 100.0;
 /// How far beside: within ± 40 %.
 const EXPLORED_LOG: f64 = 0.35;
-/// A curve that is known is worked out anew after this many observations, which move it by a hundredth of its weight at most.
+/// A curve is worked out anew after as many observations as are a sixteenth of those that were made, and after this many at the latest:
+/// they move what a market knows well by a hundredth of its weight at most.
 const PUBLISHED_EVERY: u64 = 32;
+const PUBLISHED_BY_SHARE: u64 = 16;
 /// Places looked at before a market counts as not fitting in.
 const PROBES_MAX: usize = 16;
 
@@ -235,7 +237,8 @@ impl Markets {
         let place = self.place(at);
         let mut learnt = place.learnt();
         learnt.observe(bid, outcome, &place.curve);
-        if (learnt.observed as f64) < OWN_TRUST || learnt.observed.is_multiple_of(PUBLISHED_EVERY) {
+        let every = (learnt.observed / PUBLISHED_BY_SHARE).clamp(1, PUBLISHED_EVERY);
+        if learnt.observed.is_multiple_of(every) {
             learnt.publish(&place.curve, parent.map(|parent| &self.place(parent).curve));
         }
     }

@@ -17,7 +17,7 @@ use crate::events::silence::Silence;
 use crate::events::token::{Format, ImpRef, Token};
 use crate::openrtb::notice::PriceUnit;
 use crate::pacing::lease::{Authority, LocalAuthority};
-use crate::pacing::{Account, Budgets, ExchangeHolds, ExchangeTraffic, Leases, PacePlan, Settled};
+use crate::pacing::{Account, Budgets, Drive, ExchangeHolds, ExchangeTraffic, Leases, PacePlan, Settled};
 use crate::shading::Markets;
 use crate::store::exchange::BillingEvent;
 use crate::store::rates::Rate;
@@ -85,7 +85,7 @@ pub struct Offer {
     pub item: usize,
     pub chance: Chance,
     pub price: Cpm,
-    /// In the open first-price auction: the paced value that the price is from.
+    /// In the open first-price auction: the paced value that the price is from, stretched where the budget would be left over.
     pub open_at: Option<Cpm>,
     pub explored: bool,
     pub token: Token,
@@ -341,8 +341,8 @@ impl Process {
             let (Some(sale), Some(chance)) = (sale(item, visit), market.chance(item, visit)) else {
                 continue;
             };
-            let pace = Pace::new(self.multiplier(item), seed, index as u32);
-            let shade = |paced, floor| shader.as_ref()?.shade(slot(visit), paced, floor);
+            let pace = Pace::new(self.drive(item), seed, index as u32);
+            let shade = |range| shader.as_ref()?.shade(slot(visit), range);
             let Ok((price, shade)) = bid_price(chance.value, &sale, &pace, shade) else {
                 continue;
             };
@@ -383,10 +383,10 @@ impl Process {
     }
 
     /// The tighter pace of line item and campaign.
-    fn multiplier(&self, item: &Item) -> f64 {
+    fn drive(&self, item: &Item) -> Drive {
         let [account, campaign] =
-            [item.account, item.campaign_account].map(|account| self.accounts[account].multiplier());
-        account.min(campaign)
+            [item.account, item.campaign_account].map(|account| self.accounts[account].drive());
+        account.tighter(campaign)
     }
 
     fn win_hold_s(&self, terms: &Terms, visit: &Visit) -> u32 {

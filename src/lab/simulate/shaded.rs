@@ -2,7 +2,8 @@
 //!
 //! A budget that binds has a shadow price 1 + μ, and a bid is worth Σ (v − (1 + μ)·b) · win (Balseiro, Lu and Mirrokni 2020): in
 //! proportion to Σ (v / (1 + μ) − b) · win, the surplus of the *paced* values. By that one pricing rule is compared with
-//! another at the same pace; without a pace it is the plain surplus.
+//! another at the same pace; without a pace it is the plain surplus. Where a budget would be left over, μ is below 0 and
+//! values are stretched; a fixed factor is then one on the value itself.
 
 use super::node::Offer;
 use super::scenario::Shading;
@@ -26,7 +27,7 @@ pub struct Earned {
     pub spent: f64,
     /// What was won is worth.
     pub value: f64,
-    /// The same with the pace of the budgets in it.
+    /// The same with the pace of the budgets in it, or stretched.
     pub paced_value: f64,
     /// By the law's expectation.
     pub clicks: f64,
@@ -38,7 +39,7 @@ pub struct Shaded {
     pub bids: u64,
     /// Made beside the best known bid, to learn.
     pub explored: u64,
-    /// Mean of price ÷ paced value.
+    /// Mean of price ÷ paced value, where no value is stretched.
     pub factor: f64,
     pub earned: Earned,
     /// That of 0.5, 0.55 .. 1 which would have earned most.
@@ -94,11 +95,12 @@ impl OpenBids {
     pub fn count(&mut self, offer: &Offer, paced: Cpm, floor: f64, rivals: &Rivals) {
         self.bids += 1;
         self.explored += u64::from(offer.explored);
-        self.factors += offer.price.0 as f64 / paced.0 as f64;
+        let most = paced.min(offer.chance.value);
+        self.factors += offer.price.0 as f64 / most.0 as f64;
         self.own.count(offer, paced, offer.price, floor, rivals);
         let least = Cpm::from_units(floor).unwrap_or(Cpm::ZERO);
         for (place, fixed) in self.fixed.iter_mut().enumerate() {
-            let bid = Shading::price(factor(place), paced, least);
+            let bid = Shading::price(factor(place), most, least);
             fixed.count(offer, paced, bid, floor, rivals);
         }
     }
@@ -115,7 +117,7 @@ impl OpenBids {
                 factor: factor(best),
                 earned: self.fixed[best],
             },
-            fixed_spent_at_equal_value: self.spent_at_equal(|earned| earned.paced_value),
+            fixed_spent_at_equal_value: self.spent_at_equal(|earned| earned.value),
             fixed_spent_at_equal_clicks: self.spent_at_equal(|earned| earned.clicks),
         })
     }

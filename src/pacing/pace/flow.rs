@@ -1,7 +1,7 @@
 //! How fast an account's money goes out, known at once and not only when the exchange bills: what is bid, times the share of it
 //! that wins, times the share of a winning bid that is charged.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Time constant of the rate at which money is bid.
 const RATE_S: f64 = 20.0;
@@ -26,12 +26,23 @@ pub struct Totals {
     billed: AtomicI64,
     bills: AtomicI64,
     bill_delay_ms: AtomicI64,
+    /// Some bid was shaded since the last look.
+    shaded: AtomicBool,
 }
 
 /// Relaxed throughout: sums that nothing is read behind; each is looked at again a second later.
 impl Totals {
     pub fn bid(&self, amount: i64) {
         self.bid.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub fn bid_shaded(&self) {
+        self.shaded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether some bid was shaded since this was asked last.
+    pub fn take_shaded(&self) -> bool {
+        self.shaded.swap(false, Ordering::Relaxed)
     }
 
     pub fn won(&self, amount: i64, delay_ms: i64) {

@@ -12,6 +12,7 @@ mod pacer;
 mod plan;
 mod traffic;
 
+pub use pacer::Drive;
 pub use plan::{DayPlan, PacePlan, SLOT_MS};
 pub use traffic::{ExchangeTraffic, Traffic};
 
@@ -32,6 +33,10 @@ pub const STEP_MS: i64 = 1_000;
 const PLANNED_EVERY_MS: i64 = Timestamp::MS_PER_HOUR;
 /// Of a limit, what has to be bid until observed shares of it are believed.
 const BELIEVED_AFTER: f64 = 0.0005;
+/// So long after its last shaded bid an account still counts as one whose bids are shaded: longer than a lull.
+const SHADED_FOR_MS: i64 = 600_000;
+/// Time constant of the rate by which it is said whether a plan can still be met: several minutes, as a lull says nothing.
+const STEADY_S: f64 = 600.0;
 /// Time constant of how fast other nodes spend: what they have used is told every few seconds. They are taken to go on so long
 /// where nothing more is heard.
 const OTHERS_S: f64 = 60.0;
@@ -62,10 +67,14 @@ struct State {
     day: Option<Day>,
     flow: Flow,
     stepped_at: Option<Timestamp>,
+    /// When a bid was last seen to be shaded.
+    shaded_at: Option<Timestamp>,
     /// By scope: what other nodes have used, and how fast it grows.
     others: [Others; 3],
     /// This node's own rate, as late as those of the others are known.
     rate_before: f64,
+    /// The same over the last minutes.
+    steady_rate: f64,
 }
 
 #[derive(Debug)]
@@ -88,8 +97,10 @@ struct Others {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaceView {
     pub spread: Spread,
-    /// 0..=1.
+    /// Of all values, 0..=1.
     pub multiplier: f64,
+    /// What shading stretches values by, from 1 on: how far the plan is behind although nothing is held back.
+    pub stretch: f64,
     /// The share of the day's money that is meant to be gone by now; `None` before the first step.
     pub planned: Option<f64>,
     /// What open bids are expected to cost.
@@ -118,8 +129,9 @@ pub(super) struct Sight<'a> {
 }
 
 impl Pace {
-    pub fn multiplier(&self) -> f64 {
-        self.pacer.multiplier()
+    /// See [`Account::drive`](super::Account::drive).
+    pub fn drive(&self) -> Drive {
+        self.pacer.drive()
     }
 
     /// A new plan begins slowly, or where an earlier process was; one that is changed goes on from where it is.
@@ -129,7 +141,7 @@ impl Pace {
             return;
         }
         if plan.spread == Spread::AsFastAsPossible {
-            self.pacer.set(0.0);
+            self.pacer.release();
         } else if state.plan.spread == Spread::AsFastAsPossible {
             self.pacer.set(state.restored.take().unwrap_or(SLOW_START));
         }
@@ -151,7 +163,12 @@ impl Pace {
             let goals = state.goals(&self.totals, sight, seconds);
             let in_flight = state.flow.in_flight(as_f64(sight.view.lifetime.reserved));
             self.in_flight.store(in_flight as i64, Ordering::Relaxed);
-            self.pacer.steer(goals.into_iter().flatten(), seconds);
+            if self.totals.take_shaded() {
+                state.shaded_at = Some(sight.now);
+            }
+            let is_shaded = |at: Timestamp| sight.now.since(at) < SHADED_FOR_MS;
+            let is_shaded = state.shaded_at.is_some_and(is_shaded);
+            self.pacer.steer(goals.into_iter().flatten(), seconds, is_shaded);
         }
     }
 
@@ -169,7 +186,8 @@ impl Pace {
         let reserved = view.lifetime.reserved.0 as f64;
         PaceView {
             spread: state.plan.spread,
-            multiplier: self.multiplier(),
+            multiplier: self.drive().multiplier(),
+            stretch: self.drive().stretch(),
             planned: state.day.as_ref().map(|day| day.plan.share(now)),
             in_flight: Nanos(state.flow.in_flight(reserved) as i64),
             rate: Nanos(state.flow.rate() as i64),
@@ -181,7 +199,10 @@ impl Pace {
         let state = self.state();
         let is_paced = state.plan.spread != Spread::AsFastAsPossible;
         SavedPace {
-            log_price: is_paced.then(|| self.pacer.log_price()).or(state.restored),
+            // How far values are stretched is found again within minutes, and a checkpoint has no prices below that of money.
+            log_price: is_paced
+                .then(|| self.pacer.log_price().max(0.0))
+                .or(state.restored),
             shares: state.flow.shares,
         }
     }
@@ -209,8 +230,10 @@ impl Default for State {
             day: None,
             flow: Flow::new(Shares::UNKNOWN),
             stepped_at: None,
+            shaded_at: None,
             others: [Others::default(); 3],
             rate_before: 0.0,
+            steady_rate: 0.0,
         }
     }
 }
@@ -229,9 +252,10 @@ impl State {
             others.follow(as_f64(period.used_by_others), seconds);
         }
         self.rate_before += (self.flow.rate() - self.rate_before) * passed_of(OTHERS_S, seconds);
+        self.steady_rate += (self.flow.rate() - self.steady_rate) * passed_of(STEADY_S, seconds);
         self.plan_day(sight);
         let Some(day) = &self.day else { return [None; 3] };
-        let horizon = Horizon::new(*now, &self.flow, as_f64(view.lifetime.reserved));
+        let horizon = Horizon::new(*now, &self.flow, self.steady_rate, as_f64(view.lifetime.reserved));
         // They are paced as this node is: since they were seen they have become faster or slower with it.
         let faster = if self.rate_before > 0.0 {
             (self.flow.rate() / self.rate_before).clamp(1.0 / OTHERS_FOLLOW, OTHERS_FOLLOW)
@@ -288,17 +312,19 @@ struct Horizon {
     now: Timestamp,
     in_flight: f64,
     rate: f64,
+    steady_rate: f64,
     /// Reserved money, in seconds of spend.
     held_s: f64,
 }
 
 impl Horizon {
-    fn new(now: Timestamp, flow: &Flow, reserved: f64) -> Horizon {
+    fn new(now: Timestamp, flow: &Flow, steady_rate: f64, reserved: f64) -> Horizon {
         let rate = flow.rate();
         Horizon {
             now,
             in_flight: flow.in_flight(reserved),
             rate,
+            steady_rate,
             held_s: if rate > 0.0 { reserved / rate } else { 0.0 },
         }
     }
@@ -326,6 +352,7 @@ impl Horizon {
             limit,
             used: used + self.in_flight + others.used,
             rate: self.rate + others.rate,
+            steady_rate: self.steady_rate + others.rate,
             planned: planned_at(gone_s),
             planned_ahead: planned_at(gone_s + ahead_s),
             ahead_s,

@@ -4,11 +4,20 @@
 //! where money goes out faster than wanted its price rises, and bids are divided by it. What is wanted is worked out anew at
 //! every step from what is left of the money and of the plan, so no forecast of prices is needed and errors do not add up.
 //! Where a price is fixed, the same number throttles: it is the share of chances that are taken.
+//!
+//! Shading keeps what it can of the value of a bid, also where the money would be left over: what it saves is then spent on more
+//! of what is worth its price. So where bids are shaded and the plan is behind, the price falls below that of money: values are
+//! stretched for shading, never for the bid itself, which stays at or below the value.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bids are divided by at most e⁷ ≈ 1,100: what still wins then is nearly free.
 const LOG_PRICE_MAX: f64 = 7.0;
+/// Values are stretched to at most ten times: what is bid then is hardly below the value.
+const STRETCH_LOG_MAX: f64 = std::f64::consts::LN_10;
+/// Where a budget would have to be spent so many times as fast as it is, it is out of reach: bids at the value itself spend some
+/// two or three times as much as shaded ones, so nothing would come of higher prices but higher prices.
+const REACH: f64 = 6.0;
 /// A budget of which nothing is known begins at a tenth (slow start; Agarwal et al., *Budget Pacing for Targeted Online
 /// Advertisements at LinkedIn*, KDD 2014).
 pub const SLOW_START: f64 = std::f64::consts::LN_10;
@@ -28,8 +37,9 @@ pub struct Goal {
     pub limit: f64,
     /// Booked, and what open bids are expected to cost; by all nodes.
     pub used: f64,
-    /// Nanos a second, by all nodes.
+    /// Nanos a second, by all nodes; and the mean of the last minutes.
     pub rate: f64,
+    pub steady_rate: f64,
     /// The shares of the limit that are meant to be gone now, and at the end of the horizon.
     pub planned: f64,
     pub planned_ahead: f64,
@@ -41,19 +51,32 @@ pub struct Goal {
 impl Goal {
     /// Nanos a second that meet the plan at the end of the horizon.
     pub fn wanted(&self) -> f64 {
-        let left = (self.limit - self.used).max(0.0);
-        let plan_left = 1.0 - self.planned;
-        let due = self.planned_ahead - self.planned;
-        let resolved = if plan_left > 1e-9 {
-            left * (due / plan_left).min(1.0)
-        } else {
-            left
-        };
+        let left = self.left();
+        let resolved = self.resolved();
         let caught_up = self.limit * self.planned_ahead - self.used;
         caught_up
             .clamp(resolved / CATCH_UP, resolved * CATCH_UP)
             .min(left)
             / self.ahead_s
+    }
+
+    fn left(&self) -> f64 {
+        (self.limit - self.used).max(0.0)
+    }
+
+    /// Nanos, up to the end of the horizon, that leave the rest to be spent as the rest of the plan says.
+    fn resolved(&self) -> f64 {
+        let plan_left = 1.0 - self.planned;
+        let due = self.planned_ahead - self.planned;
+        if plan_left > 1e-9 {
+            self.left() * (due / plan_left).min(1.0)
+        } else {
+            self.left()
+        }
+    }
+
+    fn is_within_reach(&self) -> bool {
+        self.resolved() / self.ahead_s <= REACH * self.steady_rate
     }
 
     /// The logarithm of how much too fast the money goes out.
@@ -64,28 +87,52 @@ impl Goal {
     }
 }
 
+/// What a budget, or several, say of the bids that they pay for: 1 / (1 + μ).
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Drive(f64);
+
+impl Drive {
+    /// Nothing steers: money is free, and nothing has to be spent.
+    pub const FREE: Drive = Drive(f64::INFINITY);
+
+    /// That of a bid which both budgets pay for.
+    pub fn tighter(self, other: Drive) -> Drive {
+        Drive(self.0.min(other.0))
+    }
+
+    /// Of a value, or the share of chances that are taken where the price is fixed: above 0, at most 1.
+    pub fn multiplier(self) -> f64 {
+        self.0.min(1.0)
+    }
+
+    /// What a value is multiplied by before it is shaded, and what is bid kept at or below the value: 1..=10, above 1 where a plan
+    /// is behind although nothing is held back.
+    pub fn stretch(self) -> f64 {
+        if self.0.is_finite() { self.0.max(1.0) } else { 1.0 }
+    }
+}
+
 /// See the [module](self). Bits of f64; relaxed, as each is a number on its own.
 #[derive(Debug)]
 pub struct Pacer {
-    /// The logarithm of 1 + μ.
+    /// The logarithm of 1 + μ; below 0 where values are stretched.
     log_price: AtomicU64,
     /// What follows from it: every candidate of the bid path reads it, so it is worked out once a step.
-    multiplier: AtomicU64,
+    drive: AtomicU64,
 }
 
 impl Default for Pacer {
     fn default() -> Pacer {
         Pacer {
             log_price: AtomicU64::new(0.0_f64.to_bits()),
-            multiplier: AtomicU64::new(1.0_f64.to_bits()),
+            drive: AtomicU64::new(Drive::FREE.0.to_bits()),
         }
     }
 }
 
 impl Pacer {
-    /// What a value is multiplied by, or the share of chances that are taken: above 0, at most 1.
-    pub fn multiplier(&self) -> f64 {
-        f64::from_bits(self.multiplier.load(Ordering::Relaxed))
+    pub fn drive(&self) -> Drive {
+        Drive(f64::from_bits(self.drive.load(Ordering::Relaxed)))
     }
 
     pub fn log_price(&self) -> f64 {
@@ -94,20 +141,35 @@ impl Pacer {
 
     pub fn set(&self, log_price: f64) {
         let log_price = if log_price.is_nan() { SLOW_START } else { log_price };
-        let log_price = log_price.clamp(0.0, LOG_PRICE_MAX);
-        self.log_price.store(log_price.to_bits(), Ordering::Relaxed);
-        self.multiplier
-            .store((-log_price).exp().to_bits(), Ordering::Relaxed);
+        let log_price = log_price.clamp(-STRETCH_LOG_MAX, LOG_PRICE_MAX);
+        self.store(log_price, Drive((-log_price).exp()));
     }
 
-    /// Moves the price on by `seconds`, for the goal that is missed most. Without any, money is free.
-    pub fn steer(&self, goals: impl Iterator<Item = Goal>, seconds: f64) {
-        match goals.map(|goal| goal.off_by()).reduce(f64::max) {
-            None => self.set(0.0),
-            Some(off_by) => {
-                let most = STEP_MAX * seconds;
-                self.set(self.log_price() + (off_by * seconds / STEP_S).clamp(-most, most));
-            }
+    fn store(&self, log_price: f64, drive: Drive) {
+        self.log_price.store(log_price.to_bits(), Ordering::Relaxed);
+        self.drive.store(drive.0.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Nothing is steered: money is free.
+    pub fn release(&self) {
+        self.store(0.0, Drive::FREE);
+    }
+
+    /// Moves the price on by `seconds`, for the goal that is missed most; below that of money only where bids are shaded. Without any
+    /// goal money is free, and so it is where a plan is behind and out of reach: the other one of two budgets then says what a bid
+    /// may cost.
+    pub fn steer(&self, goals: impl Iterator<Item = Goal>, seconds: f64, is_shaded: bool) {
+        let off_by = |goal: Goal| (goal.off_by(), goal.is_within_reach());
+        let tighter = |a: (f64, bool), b: (f64, bool)| if a.0 < b.0 { b } else { a };
+        let Some((off_by, is_within_reach)) = goals.map(off_by).reduce(tighter) else {
+            return self.release();
+        };
+        let most = STEP_MAX * seconds;
+        let least = if is_shaded { -STRETCH_LOG_MAX } else { 0.0 };
+        let after = self.log_price() + (off_by * seconds / STEP_S).clamp(-most, most);
+        self.set(after.max(least));
+        if self.log_price() < 0.0 && !is_within_reach {
+            self.store(self.log_price(), Drive::FREE);
         }
     }
 }
@@ -121,6 +183,7 @@ mod tests {
             limit: 1_000.0,
             used,
             rate: 0.0,
+            steady_rate: 0.0,
             planned,
             planned_ahead: planned + 0.01,
             ahead_s: 10.0,
@@ -154,12 +217,35 @@ mod tests {
             rate: 100.0,
             ..goal(500.0, 0.5)
         };
-        (0..10).for_each(|_| pacer.steer(std::iter::once(fast), 1.0));
-        let slowed = pacer.multiplier();
-        assert!(slowed < 0.8);
-        (0..5).for_each(|_| pacer.steer(std::iter::once(goal(500.0, 0.5)), 1.0));
-        assert!(pacer.multiplier() > slowed);
-        pacer.steer(std::iter::empty(), 1.0);
-        assert_eq!(pacer.multiplier(), 1.0);
+        (0..10).for_each(|_| pacer.steer(std::iter::once(fast), 1.0, false));
+        let slowed = pacer.drive();
+        assert!(slowed.multiplier() < 0.8);
+        (0..5).for_each(|_| pacer.steer(std::iter::once(goal(500.0, 0.5)), 1.0, false));
+        assert!(pacer.drive() > slowed);
+        pacer.steer(std::iter::empty(), 1.0, true);
+        assert_eq!(pacer.drive(), Drive::FREE);
+    }
+
+    #[test]
+    fn values_are_stretched_only_while_bids_are_shaded_and_the_plan_is_within_reach() {
+        let pacer = Pacer::default();
+        // 1.4 a second would do.
+        let behind = |rate, is_shaded| {
+            let goal = Goal {
+                rate,
+                steady_rate: rate,
+                ..goal(300.0, 0.5)
+            };
+            (0..400).for_each(|_| pacer.steer(std::iter::once(goal), 1.0, is_shaded));
+            assert_eq!(pacer.drive().multiplier(), 1.0);
+            pacer.drive().stretch()
+        };
+        assert_eq!(behind(0.5, false), 1.0);
+        assert!((behind(0.5, true) - 10.0).abs() < 1e-9);
+        assert_eq!(behind(0.1, true), 1.0);
+        assert_eq!(behind(0.1, false), 1.0);
+        behind(0.5, true);
+        assert_eq!(Drive::FREE.tighter(pacer.drive()), pacer.drive());
+        assert_eq!(Drive::FREE.stretch(), 1.0);
     }
 }
