@@ -104,8 +104,11 @@ struct ItemTerms {
     alone: f64,
 }
 
+/// Line items of the market.
+pub const ITEM_COUNT: usize = 4;
+
 #[rustfmt::skip]
-const ITEMS: [ItemTerms; 4] = [
+const ITEMS: [ItemTerms; ITEM_COUNT] = [
     ItemTerms { name: "shop-clicks", campaign: 0, domain: "fashion-shop.example", category: "IAB18", share: 0.8, cap: Some(20), alone: 1.0 },
     ItemTerms { name: "shop-buyers", campaign: 0, domain: "fashion-shop.example", category: "IAB18", share: 0.8, cap: None, alone: 1.0 },
     ItemTerms { name: "brand-reach", campaign: 1, domain: "car-maker.example", category: "IAB2", share: 0.9, cap: None, alone: 2.0 },

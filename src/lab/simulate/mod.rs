@@ -16,9 +16,10 @@
 //! OpenRTB, tokens are not sealed, predictions are the world's law, and the server that several nodes share is a twin of the
 //! scripts on Redis.
 //!
-//! Invariant: a scenario and a seed give the same outcome to the bit. There is no clock and no thread in here, and
-//! nothing depends on the order of a hash map.
+//! Invariant: a scenario and a seed give the same outcome to the bit. There is no clock in here, nothing depends on the
+//! order of a hash map, and the one thread beside the play draws what depends on nothing in it.
 
+mod arrival;
 mod authority;
 mod chart;
 mod disk;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever a process knew and its disks do not is gone with it.
 
+use super::arrival::Arrival;
 use super::authority::{Server, Way};
 use super::disk::Disk;
 use super::market::{Chance, Item, Market};
@@ -261,20 +262,15 @@ impl Node {
     }
 
     /// What the node answers to a visit: its best item, if there is money for it.
-    /// `seed` is that of the request.
-    pub fn bid(
-        &mut self,
-        market: &Market,
-        terms: &Terms,
-        visit: &Visit,
-        (seed, at): (u64, Timestamp),
-    ) -> Option<Offer> {
+    /// The number of the auction is the seed of its request.
+    pub fn bid(&mut self, market: &Market, terms: &Terms, arrival: &Arrival, at: Timestamp) -> Option<Offer> {
         let now = self.clock(at);
+        let visit = &arrival.visit;
         let (number, boots) = (self.number, self.boots);
         let process = self.process.as_mut()?;
         process.requests.count();
         let user = UserKey(visit.person as u64 + 1);
-        let priced = process.best(market, terms, visit, user, (seed, now))?;
+        let priced = process.best(market, terms, arrival, user, now)?;
         let (of, price) = (&market.items[priced.item], priced.price);
         let hold_s = process.win_hold_s(terms, visit).min(EXP_S.max(terms.win_hold_s));
         let reserved = price.per_impression();
@@ -331,14 +327,15 @@ impl Process {
         &self,
         market: &Market,
         terms: &Terms,
-        visit: &Visit,
+        arrival: &Arrival,
         user: UserKey,
-        (seed, now): (u64, Timestamp),
+        now: Timestamp,
     ) -> Option<Priced> {
+        let (visit, seed) = (&arrival.visit, arrival.number);
         let shader = self.shader(terms, visit, seed);
         let mut best: Option<Priced> = None;
         for (index, item) in market.items.iter().enumerate() {
-            let (Some(sale), Some(chance)) = (sale(item, visit), market.chance(item, visit)) else {
+            let (Some(sale), Some(chance)) = (sale(item, visit), arrival.chances[index]) else {
                 continue;
             };
             let pace = Pace::new(self.drive(item), seed, index as u32);

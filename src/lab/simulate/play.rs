@@ -5,6 +5,7 @@
 mod faults;
 mod tally;
 
+use super::arrival::{self, Arrival};
 use super::authority::{Server, Way};
 use super::exchange::{Kind, OUTBID, OpenBid, Post, REPEATS_MS};
 use super::market::Market;
@@ -23,8 +24,9 @@ use jiff::tz::TimeZone;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 use tally::Tally;
-use world::{Random, Stream, Visit, settle};
+use world::{Random, Stream, settle};
 
 /// A balancer sends to other nodes this long after one is gone.
 const NOTICED_AFTER_MS: i64 = 3_000;
@@ -55,11 +57,11 @@ pub enum Event {
 struct Play<'a> {
     scenario: &'a Scenario,
     seed: u64,
-    market: Market,
+    market: Arc<Market>,
     terms: Terms,
     nodes: Vec<Node>,
     server: Option<Server>,
-    days: Vec<Timeline>,
+    days: Arc<[Timeline]>,
     limits: Vec<Limits>,
     /// Since when all nodes could have read limits that were lowered.
     lowered: Option<Timestamp>,
@@ -91,7 +93,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
 impl<'a> Play<'a> {
     fn new(scenario: &'a Scenario, seed: u64) -> Play<'a> {
         let days = timeline::days(scenario.faults, seed, scenario.days);
-        let market = Market::new(scenario, seed, |share| days[0].at(share));
+        let market = Arc::new(Market::new(scenario, seed, |share| days[0].at(share)));
         let (from, until) = (days[0].from, days[days.len() - 1].until);
         let zone = TimeZone::get(timeline::zone(scenario.faults, seed)).expect("the zones are bundled");
         let limits: Vec<_> = market.accounts.iter().map(|account| account.limits).collect();
@@ -133,7 +135,7 @@ impl<'a> Play<'a> {
             market,
             nodes,
             server,
-            days,
+            days: days.into(),
             limits,
             lowered: None,
             now: from,
@@ -157,14 +159,19 @@ impl<'a> Play<'a> {
 
     fn play_day(&mut self, day: usize) {
         let count = u64::from(self.scenario.auctions_per_day);
-        let mut dice = Random::new(self.seed, Stream::Mishap, 1 << 32 | day as u64);
-        for n in 0..count {
-            let at = self.days[day].at((n as f64 + dice.unit()) / count as f64);
-            self.play_events_until(at);
-            self.auction(day as u64 * count + n);
-        }
-        let until = self.days[day].until;
-        self.play_events_until(until);
+        let dice = Random::new(self.seed, Stream::Mishap, 1 << 32 | day as u64);
+        let (market, days) = (self.market.clone(), self.days.clone());
+        arrival::each(
+            &market,
+            &days[day],
+            (day as u64 * count, count),
+            dice,
+            |arrival| {
+                self.play_events_until(arrival.at);
+                self.auction(&arrival);
+            },
+        );
+        self.play_events_until(days[day].until);
     }
 
     fn play_events_until(&mut self, at: Timestamp) {
@@ -208,8 +215,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn auction(&mut self, number: u64) {
-        let visit = self.market.world.visit(number, self.now.0, &self.market.people);
+    fn auction(&mut self, arrival: &Arrival) {
         let minute = self.minute();
         self.tally.auctions += 1;
         self.tally.auction_minutes[minute] = true;
@@ -219,7 +225,7 @@ impl<'a> Play<'a> {
             self.tally.mishaps.missed += 1;
             return;
         };
-        let Some(offer) = self.nodes[node].bid(&self.market, &self.terms, &visit, (number, self.now)) else {
+        let Some(offer) = self.nodes[node].bid(&self.market, &self.terms, arrival, self.now) else {
             return;
         };
         let campaign = self.market.items[offer.item].campaign_account;
@@ -227,7 +233,7 @@ impl<'a> Play<'a> {
         self.tally.bid_minutes[campaign][minute] = true;
         self.slot(campaign).bids += 1;
         self.tally.mix(&[
-            number,
+            arrival.number,
             offer.item as u64,
             offer.price.0 as u64,
             offer.token.bid.0 as u64,
@@ -236,25 +242,24 @@ impl<'a> Play<'a> {
             self.crash(node);
             return;
         }
-        self.settle(number, &visit, offer);
+        self.settle(arrival, offer);
     }
 
     /// The exchange decides.
-    fn settle(&mut self, number: u64, visit: &Visit, offer: Offer) {
-        let (world, user) = (&self.market.world, &self.market.people[visit.person]);
-        let rivals = world.rivals_on(number, 0, user, &visit.imp);
+    fn settle(&mut self, arrival: &Arrival, offer: Offer) {
+        let (visit, rivals) = (&arrival.visit, &arrival.rivals);
         let item = &self.market.items[offer.item];
         let deal = item
             .deal
             .and_then(|id| visit.imp.deals.iter().find(|deal| deal.id == id));
         let (at, floor) = deal.map_or((visit.at, visit.imp.floor), |deal| (deal.at, deal.floor));
-        let outcome = settle(at, floor, offer.price.as_units(), &rivals);
+        let outcome = settle(at, floor, offer.price.as_units(), rivals);
         if let Some(paced) = offer.open_at {
-            self.tally.open_bids.count(&offer, paced, floor, &rivals);
+            self.tally.open_bids.count(&offer, paced, floor, rivals);
         }
         let units = |units: f64| Cpm::from_units(units).unwrap_or(Cpm::ZERO);
         let price = outcome.won.then(|| units(outcome.price).min(offer.price));
-        let mut dice = world.outcome_dice(number, 0);
+        let mut dice = self.market.world.outcome_dice(arrival.number, 0);
         let clicks = price.is_some() && dice.chance(offer.chance.click);
         let buys = clicks && dice.chance(offer.chance.conversion_given_click);
         let post = match price {

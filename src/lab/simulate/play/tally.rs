@@ -111,7 +111,7 @@ impl Play<'_> {
             return;
         }
         let from = self.days[0].from;
-        for day in &self.days {
+        for day in self.days.iter() {
             let span = Span {
                 from: day.from,
                 until: day.until,
