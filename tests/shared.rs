@@ -194,9 +194,16 @@ fn what_a_paced_node_has_used_is_told_to_the_others_who_do_not_take_its_lease_fo
         }
         assert!(one.bid() && other.bid());
     }
+    let changed = |node: &Node| node.leases.as_ref().unwrap().counts().changed;
+    let before = [changed(&one), changed(&other)];
     one.wait(5_000).unwrap();
     other.wait(5_000).unwrap();
     one.wait(5_000).unwrap();
+    assert_eq!(
+        [changed(&one), changed(&other)],
+        before,
+        "what is told changes no lease"
+    );
     // 39 cents and more are leased to each; three are bid.
     for node in [&one, &other] {
         let told = node.account.view(node.now).day.used_by_others;

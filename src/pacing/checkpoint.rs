@@ -228,18 +228,10 @@ fn write_kpi(out: &mut FieldWriter, saved: Option<SavedKpi>) {
     };
     out.u64(key.event);
     out.u8(key.by_value.into());
-    for number in [
-        sums.cost,
-        sums.waiting,
-        sums.factor,
-        sums.weighted,
-        sums.events,
-        sums.delays.looked_s,
-        sums.delays.came,
-        sums.delays.mean_s,
-    ] {
+    for number in [sums.cost, sums.waiting, sums.factor, sums.weighted, sums.events] {
         out.f64(number);
     }
+    write_delays(out, &sums.delays);
     for number in [
         unseen.count,
         unseen.value,
@@ -259,21 +251,14 @@ fn read_kpi(fields: &mut FieldReader<'_>) -> Result<Option<SavedKpi>, BadFields>
         event: fields.u64()?,
         by_value: fields.u8()? != 0,
     };
-    let mut number = || match fields.f64()? {
-        number if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err(fields.bad("is no sum of costs or events")),
-    };
+    let mut number = || read_sum(fields, "is no sum of costs or events");
     let sums = Sums {
         cost: number()?,
         waiting: number()?,
         factor: number()?,
         weighted: number()?,
         events: number()?,
-        delays: Delays {
-            looked_s: number()?,
-            came: number()?,
-            mean_s: number()?,
-        },
+        delays: read_delays(fields)?,
     };
     Ok(Some(SavedKpi {
         key,
@@ -292,9 +277,7 @@ fn write_delay(out: &mut FieldWriter, saved: Option<SavedDelay>) {
     out.u8(saved.is_some().into());
     let Some(saved) = saved else { return };
     out.u64(saved.event);
-    for number in [saved.delays.looked_s, saved.delays.came, saved.delays.mean_s] {
-        out.f64(number);
-    }
+    write_delays(out, &saved.delays);
     out.i64(saved.came);
     out.i64(saved.delay_ms);
 }
@@ -303,21 +286,34 @@ fn read_delay(fields: &mut FieldReader<'_>) -> Result<Option<SavedDelay>, BadFie
     if fields.u8()? == 0 {
         return Ok(None);
     }
-    let event = fields.u64()?;
-    let mut number = || match fields.f64()? {
-        number if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err(fields.bad("is no sum of delays")),
-    };
     Ok(Some(SavedDelay {
-        event,
-        delays: Delays {
-            looked_s: number()?,
-            came: number()?,
-            mean_s: number()?,
-        },
+        event: fields.u64()?,
+        delays: read_delays(fields)?,
         came: fields.i64()?,
         delay_ms: fields.i64()?,
     }))
+}
+
+fn write_delays(out: &mut FieldWriter, delays: &Delays) {
+    for number in [delays.looked_s, delays.came, delays.mean_s] {
+        out.f64(number);
+    }
+}
+
+fn read_delays(fields: &mut FieldReader<'_>) -> Result<Delays, BadFields> {
+    let mut number = || read_sum(fields, "is no sum of delays");
+    Ok(Delays {
+        looked_s: number()?,
+        came: number()?,
+        mean_s: number()?,
+    })
+}
+
+fn read_sum(fields: &mut FieldReader<'_>, otherwise: &'static str) -> Result<f64, BadFields> {
+    match fields.f64()? {
+        number if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(fields.bad(otherwise)),
+    }
 }
 
 fn write_pace(out: &mut FieldWriter, saved: &SavedPace) {
@@ -341,10 +337,7 @@ fn write_pace(out: &mut FieldWriter, saved: &SavedPace) {
 
 fn read_pace(fields: &mut FieldReader<'_>) -> Result<SavedPace, BadFields> {
     let is_paced = fields.u8()? != 0;
-    let mut number = || match fields.f64()? {
-        number if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err(fields.bad("is not a pace")),
-    };
+    let mut number = || read_sum(fields, "is not a pace");
     let log_price = number()?;
     Ok(SavedPace {
         log_price: is_paced.then_some(log_price),

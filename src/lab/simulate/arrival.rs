@@ -1,4 +1,4 @@
-//! The visits of a day and what follows from the world alone, drawn ahead on a thread of its own: a third of a day's work.
+//! The visits of a day and what follows from the world alone, drawn ahead on a thread of its own.
 //!
 //! Invariant: what is drawn depends on nothing that a bidder does, and comes in one order, so the outcome is that of one thread.
 
@@ -10,7 +10,7 @@ use world::{Random, Rivals, Visit};
 
 /// Handed over together: thread and channel are then hardly seen.
 const CHUNK: u64 = 256;
-/// Some milliseconds of work, and half a megabyte.
+/// The play hardly ever waits, and memory is bounded.
 const CHUNKS_AHEAD: usize = 4;
 
 pub struct Arrival {

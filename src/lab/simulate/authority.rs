@@ -183,4 +183,8 @@ impl Authority for Line {
     fn wanted(&mut self) -> Vec<Key> {
         std::mem::take(&mut self.wanted)
     }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
 }

@@ -168,7 +168,9 @@ impl Leases {
         let wish = demand.wish(&look);
         let (bound, known_beside) = (demand.bound, demand.beside);
         let is_fresh = |told| now.since(told) < TELL_USED_EVERY_MS;
-        let is_told = demand.used_told_at.is_some_and(is_fresh) || demand.used == used(account, &period);
+        let is_told = !self.authority.is_shared()
+            || demand.used_told_at.is_some_and(is_fresh)
+            || demand.used == used(account, &period);
         drop(demand);
         // What the authority has on record is never raised from a lease that was made smaller meanwhile: it hears of that first,
         // and no more is taken until it has.
@@ -237,7 +239,8 @@ impl Leases {
             grant,
         ) in claimed.iter().zip(&grants)
         {
-            apply(account, period, claim, grant, now);
+            let is_changed = apply(account, period, claim, grant, now);
+            self.counts.changed += u64::from(is_changed);
         }
         for key in self.authority.wanted() {
             let account = self.budgets.find(key.account);
@@ -246,14 +249,15 @@ impl Leases {
             }
         }
         self.last_claim = Some(now);
-        self.counts.changed += claims.len() as u64;
         Ok(())
     }
 }
 
-fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant, now: Timestamp) {
+/// Whether the lease is another one now.
+fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant, now: Timestamp) -> bool {
     let mut demand = demand(period);
-    (demand.bound, demand.beside) = (grant.bound, claim.beside);
+    let before = std::mem::replace(&mut demand.bound, grant.bound);
+    demand.beside = claim.beside;
     (demand.used, demand.used_told_at) = (claim.used, Some(now));
     // Relaxed: a number on its own.
     period
@@ -265,6 +269,7 @@ fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant, now: 
         period.counter.set_limit(grant.share);
     }
     period.counter.raise(grant.bound + claim.beside);
+    before != grant.bound
 }
 
 /// What the other nodes' pace should count as gone.

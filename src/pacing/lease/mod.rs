@@ -102,6 +102,11 @@ pub trait Authority: Send {
         Vec::new()
     }
 
+    /// Whether there are other nodes, who want to know what is used.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// This node ends cleanly: what it has on record is all that it may still cost.
     fn end(&mut self, _now: Timestamp) -> Result<(), LeaseError> {
         Ok(())

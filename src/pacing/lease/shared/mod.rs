@@ -120,8 +120,13 @@ impl SharedAuthority {
         let answer = self.texts(include_str!("claim.lua"), &arguments, now)?;
         let mut grants = Vec::with_capacity(claims.len());
         for (claim, three) in claims.iter().zip(answer.chunks_exact(3)) {
-            let [bound, share, used_by_others] = [&three[0], &three[1], &three[2]]
-                .map(|number| number.parse::<i64>().unwrap_or(0).saturating_mul(MICRO));
+            let micros = |at: usize| {
+                let micros = three[at].parse::<i64>();
+                micros
+                    .map_err(|_| LeaseError::Shared(format!("the answer has {:?} for an amount", three[at])))
+            };
+            let [bound, share, used_by_others] =
+                [micros(0)?, micros(1)?, micros(2)?].map(|micros| micros.saturating_mul(MICRO));
             let grant = Grant {
                 bound: bound.min(claim.bound),
                 share,
@@ -210,6 +215,10 @@ impl Authority for SharedAuthority {
 
     fn wanted(&mut self) -> Vec<Key> {
         std::mem::take(&mut self.wanted)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn end(&mut self, now: Timestamp) -> Result<(), LeaseError> {
