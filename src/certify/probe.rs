@@ -107,7 +107,11 @@ fn variety(stage: &Stage, base: &Base) -> Vec<Base> {
         found.push(other);
     }
     for position in 0..found.bases.len() {
-        for (path, value) in twists(base.format) {
+        let shown = &found.bases[position].bid;
+        let twists = twists(base.format)
+            .into_iter()
+            .chain(attributes(base.format, shown));
+        for (path, value) in twists.collect::<Vec<_>>() {
             let mut request = found.bases[position].request.clone();
             set(&mut request, path, value);
             if let Some(other) = try_bid(stage, base.format, &request) {
@@ -172,6 +176,18 @@ fn twists(format: Format) -> Vec<(&'static str, Value)> {
         ],
         Format::Native | Format::Deal => vec![("device.devicetype", json!(2))],
     }
+}
+
+/// Blocks what was shown by its attributes, so that an advertiser's next best ad comes.
+fn attributes(format: Format, shown: &Bid) -> Option<(&'static str, Value)> {
+    let path = match format {
+        Format::Banner | Format::App => "imp.0.banner.battr",
+        Format::Video => "imp.0.video.battr",
+        Format::Audio => "imp.0.audio.battr",
+        Format::Native | Format::Deal => return None,
+    };
+    let attributes = shown.ints("attr");
+    (!attributes.is_empty()).then(|| (path, json!(attributes)))
 }
 
 fn domains(bid: &Bid) -> Vec<Value> {
