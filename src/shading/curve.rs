@@ -61,42 +61,42 @@ impl Curve {
         below + (above - below) * into
     }
 
-    /// The bid from `floor` to `value` with the highest expected surplus; `floor` ≤ `value`.
+    /// The bid from `floor` to `value` with the highest expected surplus; `floor` ≤ `value`. It does not fall where the value rises:
+    /// neither does the best step (what a step adds in win rate is worth more), nor the place within it, nor the first step that
+    /// keeps enough of the win rate.
     pub fn best(&self, value: Cpm, floor: Cpm) -> Cpm {
         let (top, _) = grid::place(grid::log_of(value));
         let (bottom, _) = grid::place(grid::log_of(floor));
         let worth = value.as_units();
         let least = WIN_RATE_KEPT * self.win_rate(value);
-        let surplus = |step: usize| {
-            let win_rate = self.at(step);
-            let gain = (worth - grid::prices()[step]) * win_rate;
-            if win_rate < least { -1.0 } else { gain }
-        };
-        let (mut best, mut most) = (top, -1.0);
-        for step in bottom..top {
-            let gain = surplus(step);
-            if gain > most {
-                (best, most) = (step, gain);
+        let keeps = |step: usize| self.at(step) >= least;
+        let surplus = |step: usize| (worth - grid::prices()[step]) * self.at(step);
+        let (mut best, mut most) = (top, 0.0);
+        for step in (bottom..top).filter(|&step| keeps(step)) {
+            let surplus = surplus(step);
+            if surplus > most {
+                (best, most) = (step, surplus);
             }
         }
-        if best == top || most <= 0.0 {
+        if best == top {
             // Nothing below the value's own step keeps enough of the win rate, or nothing wins at all.
             return value;
         }
-        let bid = grid::between(best, self.peak(best, bottom, top, surplus));
+        let mut within = 0.0;
+        if best > bottom {
+            let lowest = if keeps(best - 1) { -0.5 } else { 0.0 };
+            within = peak([best - 1, best, best + 1].map(surplus)).max(lowest);
+        }
+        let bid = grid::between(best, within);
         Cpm::from_units(bid).unwrap_or(value).clamp(floor, value)
     }
+}
 
-    /// Where a parabola through a step and its neighbours has its highest point, in steps from −½ to ½.
-    fn peak(&self, best: usize, bottom: usize, top: usize, surplus: impl Fn(usize) -> f64) -> f64 {
-        if best == bottom || best + 1 >= top {
-            return 0.0;
-        }
-        let (before, here, after) = (surplus(best - 1), surplus(best), surplus(best + 1));
-        let bend = before - 2.0 * here + after;
-        if before < 0.0 || after < 0.0 || bend >= 0.0 {
-            return 0.0;
-        }
-        (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
+/// Where a parabola through three neighbours, of which the middle one is the highest, has its highest point: from −½ to ½.
+fn peak([before, here, after]: [f64; 3]) -> f64 {
+    let bend = before - 2.0 * here + after;
+    if bend >= 0.0 {
+        return 0.0;
     }
+    (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
 }
