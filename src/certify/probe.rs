@@ -9,8 +9,9 @@ use super::template;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Each round blocks the advertisers of the rounds before, so that others show their bids.
-const VARIETY_ROUNDS: usize = 10;
+/// Each round blocks the advertisers of the rounds before, so that others show their bids, until nobody bids any more. A bidder
+/// that has more of them shows its best.
+const VARIETY_ROUNDS: usize = 40;
 /// An advertiser may have several ads for one slot.
 const PIN_TRIES: usize = 6;
 /// A bidder that explores may be silent once.
