@@ -15,6 +15,8 @@ use std::time::Duration;
 /// 2100-01-01T12:00:00Z: the server forgets what is long over, by its own clock.
 const START: Timestamp = Timestamp(4_102_488_000_000);
 const CENT: i64 = Nanos::PER_UNIT / 100;
+/// Without a limit.
+const FREE: i64 = i64::MAX;
 
 fn settings(url: String) -> SharedSettings {
     SharedSettings {
@@ -56,11 +58,7 @@ fn start_as(
     budgets.want_hold(60);
     let id = AccountId::campaign("shared");
     let account = budgets.account(id, "shared", AccountKind::Campaign, &TimeZone::UTC, now);
-    let limits = Limits {
-        daily: Some(Nanos(limit)),
-        ..Limits::default()
-    };
-    account.set_limits(limits, now);
+    account.set_limits(daily(limit), now);
     let authority = SharedAuthority::new(settings, number, identity.to_owned());
     let leases = Leases::begin(Box::new(authority), budgets.clone(), number, now)?;
     Ok(Node {
@@ -71,6 +69,14 @@ fn start_as(
         now,
         bids: 0,
     })
+}
+
+/// [`FREE`] = none.
+fn daily(limit: i64) -> Limits {
+    Limits {
+        daily: (limit != FREE).then_some(Nanos(limit)),
+        ..Limits::default()
+    }
 }
 
 impl Node {
@@ -88,6 +94,15 @@ impl Node {
     /// Bids a cent each until nothing is granted any more; returns how many cents.
     fn bid_all(&mut self) -> i64 {
         (0..).take_while(|_| self.bid()).count() as i64
+    }
+
+    fn bid_times(&mut self, times: usize) {
+        (0..times).for_each(|_| assert!(self.bid()));
+    }
+
+    /// As a reload does.
+    fn limit(&mut self, limit: i64) {
+        self.account.set_limits(daily(limit), self.now);
     }
 
     fn bid(&mut self) -> bool {
@@ -108,6 +123,12 @@ impl Node {
     fn quarantined(&self) -> i64 {
         self.account.view(self.now).day.quarantined.0 / CENT
     }
+}
+
+/// As [`spend_all`], where that comes to `cents`, or to one less: two nodes may each have a part of a bid left.
+fn assert_spend_all(nodes: &mut [&mut Node], cents: i64) {
+    let spent = spend_all(nodes);
+    assert!((cents - 1..=cents).contains(&spent), "{spent} of {cents}");
 }
 
 /// Looks and bids in turn until nobody gets any more for a while.
@@ -164,8 +185,8 @@ fn whoever_bids_finds_the_last_money_also_where_two_limits_have_to_be_leased() {
         node.account.set_limits(both, node.now);
     }
     let mut cents = 0;
-    // 34 rounds would do where nobody ever waited for a lease.
-    for round in 0..40 {
+    // 34 rounds would do where nobody ever waited for a lease, or for the others to read of the second limit.
+    for round in 0..44 {
         for node in &mut nodes {
             node.wait(2_000).unwrap();
             // A bid every four seconds from each: the lease that it asks for comes in between.
@@ -174,6 +195,103 @@ fn whoever_bids_finds_the_last_money_also_where_two_limits_have_to_be_leased() {
         }
     }
     assert_eq!(cents, 50);
+}
+
+#[test]
+fn a_limit_that_comes_while_nodes_spend_without_one_counts_what_they_all_have_spent() {
+    let redis = Redis::durable();
+    let mut nodes: Vec<_> = (1..=3)
+        .map(|number| start(&at(&redis), number, FREE).unwrap())
+        .collect();
+    nodes[0].bid_times(70);
+    nodes[1].bid_times(60);
+    for node in &mut nodes[..2] {
+        node.tick().unwrap();
+        node.limit(200 * CENT);
+        assert!(!node.bid(), "what was spent without a limit is no lease");
+    }
+    // The third one has not read it yet, and spends on.
+    assert_eq!(spend_all(&mut nodes.iter_mut().take(2).collect::<Vec<_>>()), 0);
+    nodes[2].bid_times(30);
+    nodes[2].limit(200 * CENT);
+    assert_spend_all(&mut nodes.iter_mut().collect::<Vec<_>>(), 200 - 160);
+}
+
+#[test]
+fn a_limit_that_is_below_what_was_spent_without_it_leaves_nothing_until_it_is_raised() {
+    let redis = Redis::durable();
+    let mut first = start(&at(&redis), 1, FREE).unwrap();
+    let mut second = start(&at(&redis), 2, FREE).unwrap();
+    first.bid_times(90);
+    second.bid_times(60);
+    second.limit(100 * CENT);
+    first.limit(100 * CENT);
+    assert_eq!(spend_all(&mut [&mut first, &mut second]), 0);
+    second.limit(160 * CENT);
+    first.limit(160 * CENT);
+    let mut spent = 150 + spend_all(&mut [&mut first, &mut second]);
+    assert!((159..=160).contains(&spent), "{spent}");
+    // Nothing binds any more, and then something does again.
+    second.limit(FREE);
+    first.limit(FREE);
+    first.tick().unwrap();
+    second.tick().unwrap();
+    first.bid_times(40);
+    first.limit(250 * CENT);
+    second.limit(250 * CENT);
+    spent += 40 + spend_all(&mut [&mut second, &mut first]);
+    assert!((249..=250).contains(&spent), "{spent}");
+}
+
+#[test]
+fn a_limit_counts_what_nodes_that_are_gone_had_spent_without_it() {
+    let redis = Redis::durable();
+    let mut stays = start(&at(&redis), 1, FREE).unwrap();
+    let mut ends = start(&at(&redis), 2, FREE).unwrap();
+    let mut dies = start(&at(&redis), 3, FREE).unwrap();
+    let mut crashes = start(&at(&redis), 4, FREE).unwrap();
+    ends.bid_times(20);
+    ends.end();
+    dies.bid_times(30);
+    dies.wait(60_000).unwrap();
+    crashes.bid_times(40);
+    crashes.wait(60_000).unwrap();
+    drop((dies, crashes));
+    stays.limit(200 * CENT);
+    assert_eq!(
+        spend_all(&mut [&mut stays]),
+        0,
+        "two nodes may spend on without it"
+    );
+    Inbox::new(&at(&redis)).declare_dead(3, START).unwrap();
+    assert_eq!(spend_all(&mut [&mut stays]), 0, "one may");
+    // What it had open is set aside, and then free.
+    let mut back = start(&at(&redis), 4, 200 * CENT).unwrap();
+    assert_eq!(back.quarantined(), 40);
+    let mut spent = spend_all(&mut [&mut stays, &mut back]);
+    assert!((109..=110).contains(&spent), "{spent} of 200 - 20 - 30 - 40");
+    back.wait(120_000).unwrap();
+    spent += spend_all(&mut [&mut stays, &mut back]);
+    assert!((149..=150).contains(&spent), "{spent}");
+}
+
+#[test]
+fn who_spends_without_a_limit_is_known_again_when_the_server_comes_back_without_its_memory() {
+    let mut redis = Redis::durable();
+    let settings = at(&redis);
+    let mut first = start(&settings, 1, FREE).unwrap();
+    let mut second = start(&settings, 2, FREE).unwrap();
+    first.bid_times(30);
+    second.bid_times(50);
+    redis.forget();
+    retried(|| second.wait(2_000));
+    first.limit(100 * CENT);
+    for _ in 0..20 {
+        retried(|| first.wait(2_000));
+        assert!(!first.bid(), "the second one may spend on without it");
+    }
+    second.limit(100 * CENT);
+    assert_eq!(spend_all(&mut [&mut first, &mut second]), 20);
 }
 
 #[test]

@@ -168,15 +168,23 @@ impl Account {
         let mut control = self.control();
         // Periods that are over by now are closed under the limits that they had.
         self.roll(&control, now);
-        control.limits = Some(limits);
+        let before = control.limits.replace(limits).unwrap_or_default();
         let frame = self.frame.load();
-        frame.hours[1..]
-            .iter()
-            .for_each(|hour| hour.counter.set_limit(control.limit(Scope::Hour)));
-        frame.days[1..]
-            .iter()
-            .for_each(|day| day.counter.set_limit(control.limit(Scope::Day)));
-        self.lifetime.counter.set_limit(control.limit(Scope::Lifetime));
+        for (scope, periods) in [
+            (Scope::Hour, &frame.hours[1..]),
+            (Scope::Day, &frame.days[1..]),
+            (Scope::Lifetime, std::slice::from_ref(&self.lifetime)),
+        ] {
+            let limit = control.limit(scope);
+            // What was spent without a limit needed no lease; now it does, and there is none.
+            let is_new = limit_of(&before, scope) == UNLIMITED && limit != UNLIMITED;
+            for Period { counter, .. } in periods.iter().map(|period| &**period) {
+                if is_new && control.first_grant != UNLIMITED {
+                    counter.lower(control.first_grant);
+                }
+                counter.set_limit(limit);
+            }
+        }
     }
 
     /// How its money is to be spread. Until then, and for [`Spread::AsFastAsPossible`](crate::units::Spread), it is not paced.
@@ -368,18 +376,21 @@ impl Account {
 
 impl Control {
     pub fn limit(&self, scope: Scope) -> i64 {
-        let limits = self.limits.unwrap_or_default();
-        let limit = match scope {
-            Scope::Hour => limits.hourly,
-            Scope::Day => limits.daily,
-            Scope::Lifetime => limits.lifetime,
-        };
-        limit.map_or(UNLIMITED, |nanos| nanos.0)
+        limit_of(&self.limits.unwrap_or_default(), scope)
     }
 
     fn counter(&self, scope: Scope) -> Counter {
         Counter::new(self.limit(scope), self.first_grant)
     }
+}
+
+fn limit_of(limits: &Limits, scope: Scope) -> i64 {
+    let limit = match scope {
+        Scope::Hour => limits.hourly,
+        Scope::Day => limits.daily,
+        Scope::Lifetime => limits.lifetime,
+    };
+    limit.map_or(UNLIMITED, |nanos| nanos.0)
 }
 
 impl Period {

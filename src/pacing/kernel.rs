@@ -253,10 +253,8 @@ impl Counter {
     }
 
     fn ceiling(&self) -> i64 {
-        match self.limit.load(Ordering::Relaxed) {
-            UNLIMITED => UNLIMITED,
-            limit => limit.min(self.granted.load(Ordering::Relaxed)),
-        }
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit.min(self.granted.load(Ordering::Relaxed))
     }
 }
 

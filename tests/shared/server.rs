@@ -61,6 +61,18 @@ impl Redis {
         assert!(self.run(), "the port is still ours");
     }
 
+    /// KILL, and a start with empty hands: a server that may lose what it has.
+    pub fn forget(&mut self) {
+        self.kill();
+        for entry in std::fs::read_dir(self.dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            }
+        }
+        self.restart();
+    }
+
     /// Stops it in its tracks, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { "-STOP" } else { "-CONT" };

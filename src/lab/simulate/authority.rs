@@ -4,9 +4,9 @@
 //! Invariant: for each limit, the sum over all nodes of what is on record is at most the limit, but for late bookings.
 
 use crate::events::notice::Inbound;
-use crate::pacing::lease::{Authority, Begun, Claim, Grant, Key, LeaseError};
+use crate::pacing::lease::{Authority, Begun, Claim, Grant, Key, Kind, LeaseError};
 use crate::units::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A wish of another node is passed on as long as this, ms.
@@ -22,6 +22,8 @@ struct State {
     /// Longest first hold of each node.
     holds_s: BTreeMap<u16, u32>,
     limits: HashMap<Key, BTreeMap<u16, OnRecord>>,
+    /// Who spends without a limit.
+    open: HashMap<Kind, BTreeSet<u16>>,
     wanted: HashMap<Key, (u16, Timestamp)>,
     inboxes: BTreeMap<u16, Vec<Inbound>>,
     ways: BTreeMap<u16, Way>,
@@ -116,13 +118,26 @@ impl Line {
 
 impl State {
     fn claim(&mut self, node: u16, claim: &Claim, now: Timestamp) -> Grant {
+        let open = self.open.entry((claim.key.account, claim.key.scope)).or_default();
+        match claim.limit {
+            Some(_) => open.remove(&node),
+            None => open.insert(node),
+        };
+        let waits_for = open.first().copied().filter(|_| claim.limit.is_some());
         let record = self.limits.entry(claim.key).or_default();
         let own = record.remove(&node).unwrap_or_default().bound;
         let others = |of: fn(&OnRecord) -> i64| record.values().map(of).sum::<i64>();
-        let share = claim.limit - others(|other| other.bound + other.beside);
+        let limit = claim.limit.unwrap_or(i64::MAX);
+        let share = limit.saturating_sub(others(|other| other.bound + other.beside));
         let used_by_others = others(|other| other.used);
         let bound = match claim.bound > own {
-            true => own.max(claim.bound.min(share - claim.beside)),
+            true => {
+                let free = match waits_for {
+                    Some(_) => own,
+                    None => share - claim.beside,
+                };
+                own.max(claim.bound.min(free.max(claim.committed)))
+            }
             false => claim.bound,
         };
         record.insert(
@@ -133,13 +148,14 @@ impl State {
                 used: claim.used,
             },
         );
-        if bound < claim.bound {
+        if bound < claim.bound && waits_for.is_none() {
             self.wanted.insert(claim.key, (node, now));
         }
         Grant {
             bound,
             share,
             used_by_others,
+            waits_for,
         }
     }
 }
@@ -152,7 +168,9 @@ impl Authority for Line {
             let on_record = |(key, record): (&Key, &BTreeMap<u16, OnRecord>)| {
                 record.get(&node).map(|own| (*key, own.bound))
             };
+            let is_open = |(kind, nodes): (&Kind, &BTreeSet<u16>)| nodes.contains(&node).then_some(*kind);
             Begun {
+                open: state.open.iter().filter_map(is_open).collect(),
                 lease: state.lease,
                 bounds: state.limits.iter().filter_map(on_record).collect(),
                 hold_max_s: state.holds_s.get(&node).copied().unwrap_or(0),
@@ -177,6 +195,17 @@ impl Authority for Line {
         self.call(|state| {
             let hold_s = state.holds_s.entry(node).or_default();
             *hold_s = hold_max_s.max(*hold_s);
+        })
+    }
+
+    fn close(&mut self, kinds: &[Kind], _now: Timestamp) -> Result<(), LeaseError> {
+        let node = self.node;
+        self.call(|state| {
+            for kind in kinds {
+                if let Some(open) = state.open.get_mut(kind) {
+                    open.remove(&node);
+                }
+            }
         })
     }
 

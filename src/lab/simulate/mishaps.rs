@@ -35,9 +35,10 @@ pub enum Mishap {
         node: Option<u16>,
         way: Way,
     },
-    /// All budgets become so many thousandths of what they were.
+    /// All budgets become so many thousandths of what they were; those of hours and of line items may be lifted.
     Reload {
         parts: u32,
+        lifted: bool,
     },
 }
 
@@ -82,10 +83,12 @@ pub fn plan(scenario: &Scenario, seed: u64, from: Timestamp, until: Timestamp) -
             },
             1_000,
         ];
-        for (moment, parts) in moments.into_iter().zip(parts) {
+        // The last one sets every limit.
+        let lifted = [random.chance(0.5), random.chance(0.5), false];
+        for ((moment, parts), lifted) in moments.into_iter().zip(parts).zip(lifted) {
             plan.push((
                 Timestamp(from.0 + (moment * length_ms) as i64),
-                Mishap::Reload { parts },
+                Mishap::Reload { parts, lifted },
             ));
         }
     }

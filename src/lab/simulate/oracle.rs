@@ -125,13 +125,15 @@ impl Oracle {
             .last()
             .map(|(_, limits)| limits[account])
             .unwrap_or_default();
-        for ((scope, _), [_, booked]) in sums {
+        for ((scope, _), [on_time, booked]) in sums {
+            // On time is above the last limit what was bid while it was higher, or lifted; what should not have been is overspend.
+            let debt = |limit: Nanos| booked.saturating_sub(limit.max(on_time)).max(Nanos::ZERO);
             match (scope, last.daily, last.lifetime) {
                 (1, Some(limit), _) => {
                     judged.used += booked.min(limit);
-                    judged.debt += booked.saturating_sub(limit).max(Nanos::ZERO);
+                    judged.debt += debt(limit);
                 }
-                (2, _, Some(limit)) => judged.debt = judged.debt.max(booked.saturating_sub(limit)),
+                (2, _, Some(limit)) => judged.debt = judged.debt.max(debt(limit)),
                 _ => {}
             }
         }
@@ -143,6 +145,16 @@ impl Oracle {
     fn limits_at(&self, at: Timestamp, account: usize) -> Limits {
         let place = self.limits.partition_point(|(from, _)| *from <= at);
         self.limits[place.saturating_sub(1)].1[account]
+    }
+}
+
+/// What may be spent while some nodes have read the one and some the other.
+pub fn looser(one: &Limits, other: &Limits) -> Limits {
+    let looser = |one: Option<Nanos>, other: Option<Nanos>| one.zip(other).map(|(one, other)| one.max(other));
+    Limits {
+        hourly: looser(one.hourly, other.hourly),
+        daily: looser(one.daily, other.daily),
+        lifetime: looser(one.lifetime, other.lifetime),
     }
 }
 
@@ -186,7 +198,7 @@ mod tests {
         for (bills, overspend, debt) in [
             (&[(0, 60, Fate::OnTime), (1, 40, Fate::OnTime)][..], 0, 0),
             (&[(0, 61, Fate::OnTime)], 1, 0),
-            (&[(0, 60, Fate::OnTime), (1, 41, Fate::OnTime)], 1, 1),
+            (&[(0, 60, Fate::OnTime), (1, 41, Fate::OnTime)], 1, 0),
             (&[(0, 60, Fate::OnTime), (0, 50, Fate::Late)], 0, 10),
             (&[(0, 60, Fate::OnTime), (0, 90, Fate::Unknown)], 0, 0),
         ] {
@@ -201,6 +213,25 @@ mod tests {
                 "{bills:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_bid_while_a_limit_was_lifted_is_neither_overspend_nor_debt() {
+        let judged = |bills: &[(i64, i64, Fate)]| {
+            let mut oracle = oracle(100);
+            let limits = oracle.limits[0].1.clone();
+            let at = |hour| Timestamp(DAY.0 + hour * Timestamp::MS_PER_HOUR);
+            oracle.limit(at(1), vec![Limits::default()]);
+            oracle.limit(at(3), limits);
+            bills
+                .iter()
+                .for_each(|&(hour, amount, fate)| bill(&mut oracle, hour, amount, fate));
+            let judged = oracle.judge(1)[0];
+            (judged.overspend.0, judged.debt.0)
+        };
+        assert_eq!(judged(&[(2, 150, Fate::OnTime)]), (0, 0));
+        assert_eq!(judged(&[(2, 150, Fate::OnTime), (4, 5, Fate::Late)]), (0, 5));
+        assert_eq!(judged(&[(2, 150, Fate::OnTime), (4, 1, Fate::OnTime)]), (51, 0));
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub enum Fault {
     Crash = 1 << 4,
     /// The server that several nodes share is away, slow, or cut off from one of them, some five times a day.
     Authority = 1 << 5,
-    /// Budgets are lowered, also below what is spent, and raised again.
+    /// Budgets are lowered, also below what is spent, lifted, and set again.
     Reload = 1 << 6,
     /// The clock of each node is up to two seconds wrong.
     Skew = 1 << 7,

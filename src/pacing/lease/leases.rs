@@ -1,11 +1,12 @@
 //! The node's side of leases: tops them up, gives them back, begins and ends them. One thread owns it.
 
-use super::super::account::{Account, Period, Scope};
+use super::super::account::{Account, Control, Period, Scope};
 use super::super::budgets::Budgets;
 use super::super::kernel::UNLIMITED;
 use super::demand::{Look, Wish};
-use super::{Authority, Claim, Grant, Key, LeaseError};
+use super::{Authority, Claim, Grant, Key, Kind, LeaseError};
 use crate::units::Timestamp;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,10 @@ use std::time::Duration;
 const CLAIM_EVERY_MS: i64 = 1_000;
 /// What is used of a paced limit is told this often where it changes: short against the two minutes in which a pace follows.
 const TELL_USED_EVERY_MS: i64 = 5_000;
+/// What is spent without a limit is put on record this often: what may be missing of it, should the node be declared dead.
+const TELL_OPEN_EVERY_MS: i64 = 60_000;
+/// A limit that waits so long for another node is told of: a reload reaches all nodes within seconds.
+const WAITS_MS: i64 = 10_000;
 
 /// See the [module](super).
 pub struct Leases {
@@ -23,6 +28,10 @@ pub struct Leases {
     last_claim: Option<Timestamp>,
     counts: LeaseCounts,
     claims: Vec<Claimed>,
+    /// What this node spends on without a limit, as others know; empty where there are none.
+    open: HashSet<Kind>,
+    /// What waits until another node knows of its limit: since when, and whether that was told.
+    waits: HashMap<Kind, (Timestamp, bool)>,
 }
 
 /// What happened since the start.
@@ -83,10 +92,27 @@ impl Leases {
                 ..LeaseCounts::default()
             },
             claims: Vec::new(),
+            open: begun.open.into_iter().collect(),
+            waits: HashMap::new(),
         };
         leases.budgets.want_hold(begun.hold_max_s);
         leases.tick(now)?;
+        leases.close_what_is_gone(now)?;
         Ok(leases)
+    }
+
+    /// What the last process spent on without a limit and the configuration does not name any more.
+    fn close_what_is_gone(&mut self, now: Timestamp) -> Result<(), LeaseError> {
+        let budgets = &self.budgets;
+        let is_gone = |kind: &Kind| {
+            let account = budgets.find(kind.0);
+            account.is_none_or(|account| account.control().limits.is_none())
+        };
+        let gone: Vec<_> = self.open.extract_if(is_gone).collect();
+        match gone.is_empty() {
+            true => Ok(()),
+            false => self.authority.close(&gone, now),
+        }
     }
 
     /// Looks at every limit, and makes leases larger or smaller. About ten times a second.
@@ -106,13 +132,16 @@ impl Leases {
     pub fn end(mut self, now: Timestamp) -> Result<(), LeaseError> {
         for account in self.budgets.all_accounts() {
             for (scope, period) in account.leased_periods() {
-                if period.counter.read().limit != UNLIMITED {
-                    self.lower(&account, scope, period, 0);
+                let limit = account.control().limit(scope);
+                if limit != UNLIMITED || self.open.contains(&(account.id(), scope)) {
+                    self.lower(&account, scope, period, limit, 0);
                 }
             }
         }
         let claims: Vec<_> = self.claims.iter().map(|claimed| claimed.claim).collect();
         self.authority.claim(&claims, now)?;
+        let open: Vec<_> = self.open.drain().collect();
+        self.authority.close(&open, now)?;
         self.authority.end(now)
     }
 
@@ -151,7 +180,11 @@ impl Leases {
     ) {
         let limit = account.control().limit(scope);
         if limit == UNLIMITED {
-            return;
+            return self.look_at_open(account, scope, period, now);
+        }
+        // Until the others know what was committed without the limit, nothing may be taken of it.
+        if self.open.contains(&(account.id(), scope)) {
+            return self.lower(account, scope, period, limit, 0);
         }
         // Read before `committed`, so that it is not larger than what stands in there.
         let columns = period.counter.save();
@@ -176,40 +209,73 @@ impl Leases {
         // and no more is taken until it has.
         let unheard = bound + known_beside > look.granted;
         match wish {
-            Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, look.granted),
-            Wish::Raise(granted) => self.push(account, scope, period, granted - beside, beside),
-            Wish::Lower(granted) => self.lower(account, scope, period, granted),
+            Wish::Raise(_) | Wish::Keep if unheard => self.lower(account, scope, period, limit, look.granted),
+            Wish::Raise(granted) => self.push(account, scope, period, limit, granted - beside, beside),
+            Wish::Lower(granted) => self.lower(account, scope, period, limit, granted),
             // Others must know of it, as it leaves them less.
-            Wish::Keep if known_beside != beside => self.push(account, scope, period, bound, beside),
+            Wish::Keep if known_beside != beside => self.push(account, scope, period, limit, bound, beside),
             // Their pace goes by it.
             Wish::Keep if !is_told && period.span.contains(now) && account.pace.is_on() => {
-                self.push(account, scope, period, bound, beside)
+                self.push(account, scope, period, limit, bound, beside)
             }
             Wish::Keep => {}
         }
     }
 
+    /// Without a limit anything may be taken, once other nodes know.
+    fn look_at_open(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, now: Timestamp) {
+        if !self.authority.is_shared() {
+            return open_up(&account.control(), scope, &period);
+        }
+        let is_open = self.open.contains(&(account.id(), scope));
+        if is_open {
+            open_up(&account.control(), scope, &period);
+        } else if !period.span.contains(now) || account.control().limits.is_none() {
+            // Once is enough; and on what the configuration does not name nothing is spent.
+            return;
+        }
+        let columns = period.counter.save();
+        let beside = columns.late + columns.carried;
+        let committed = period.counter.committed() - beside;
+        let (told, told_at) = {
+            let demand = demand(&period);
+            (demand.bound, demand.used_told_at)
+        };
+        let is_due = told_at.is_none_or(|at| now.since(at) >= TELL_OPEN_EVERY_MS);
+        if !is_open || (is_due && told != committed) {
+            self.push(account, scope, period, UNLIMITED, committed, beside);
+        }
+    }
+
     /// In the counter first, and on record with the next claim.
-    fn lower(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, granted: i64) {
+    fn lower(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, limit: i64, granted: i64) {
         let columns = period.counter.save();
         let beside = columns.late + columns.carried;
         let left = period.counter.lower(granted);
-        self.push(account, scope, period, left - beside, beside);
+        self.push(account, scope, period, limit, left - beside, beside);
     }
 
-    fn push(&mut self, account: &Arc<Account>, scope: Scope, period: Arc<Period>, bound: i64, beside: i64) {
+    fn push(
+        &mut self,
+        account: &Arc<Account>,
+        scope: Scope,
+        period: Arc<Period>,
+        limit: i64,
+        bound: i64,
+        beside: i64,
+    ) {
         let key = Key {
             account: account.id(),
             scope,
             span: period.span,
         };
-        let limit = account.control().limit(scope);
         let claim = Claim {
             key,
             bound,
+            committed: period.counter.committed() - beside,
             beside,
             used: used(account, &period),
-            limit,
+            limit: (limit != UNLIMITED).then_some(limit),
         };
         let account = account.clone();
         self.claims.push(Claimed {
@@ -239,6 +305,13 @@ impl Leases {
             grant,
         ) in claimed.iter().zip(&grants)
         {
+            let kind = (claim.key.account, claim.key.scope);
+            match claim.limit {
+                Some(_) => self.open.remove(&kind),
+                None if self.authority.is_shared() => self.open.insert(kind),
+                None => false,
+            };
+            note_wait(&mut self.waits, account, claim, grant, now);
             let is_changed = apply(account, period, claim, grant, now);
             self.counts.changed += u64::from(is_changed);
         }
@@ -250,6 +323,32 @@ impl Leases {
         }
         self.last_claim = Some(now);
         Ok(())
+    }
+}
+
+/// Tells of a limit that waits longer for another node than a reload takes.
+fn note_wait(
+    waits: &mut HashMap<Kind, (Timestamp, bool)>,
+    account: &Account,
+    claim: &Claim,
+    grant: &Grant,
+    now: Timestamp,
+) {
+    let kind = (claim.key.account, claim.key.scope);
+    let Some(node) = grant.waits_for else {
+        waits.remove(&kind);
+        return;
+    };
+    let (since, is_told) = waits.entry(kind).or_insert((now, false));
+    if !*is_told && now.since(*since) >= WAITS_MS {
+        *is_told = true;
+        tracing::warn!(
+            account = account.control().name,
+            scope = ?claim.key.scope,
+            node,
+            "a limit waits for a node that still spends without it: give that node the same configuration, or, if it is gone \
+             for good, declare it dead"
+        );
     }
 }
 
@@ -265,11 +364,25 @@ fn apply(account: &Account, period: &Period, claim: &Claim, grant: &Grant, now: 
         .store(grant.used_by_others, Ordering::Relaxed);
     // The lock keeps the limit as it is; one that has changed since the claim has its share with the next one.
     let control = account.control();
-    if control.limit(claim.key.scope) == claim.limit && period.counter.read().limit != grant.share {
-        period.counter.set_limit(grant.share);
+    match claim.limit {
+        None => open_up(&control, claim.key.scope, period),
+        Some(limit) => {
+            if control.limit(claim.key.scope) == limit && period.counter.read().limit != grant.share {
+                period.counter.set_limit(grant.share);
+            }
+            period.counter.raise(grant.bound + claim.beside);
+        }
     }
-    period.counter.raise(grant.bound + claim.beside);
     before != grant.bound
+}
+
+/// Everything may be taken where there is no limit. The lock on `control` keeps it so: a limit that comes afterwards finds the
+/// lease open, and closes it.
+fn open_up(control: &Control, scope: Scope, period: &Period) {
+    let is_open = control.limits.is_some() && control.limit(scope) == UNLIMITED;
+    if is_open && period.counter.read().granted != UNLIMITED {
+        period.counter.raise(UNLIMITED);
+    }
 }
 
 /// What the other nodes' pace should count as gone.

@@ -11,6 +11,7 @@
 
 use super::super::account::Scope;
 use super::super::calendar::Span;
+use super::super::kernel::UNLIMITED;
 use super::{Authority, Begun, Claim, Grant, Key, LeaseError};
 use crate::journal::{
     self, BadFields, DiskFolder, FieldReader, FieldWriter, Folder, Journal, JournalError, Medium,
@@ -141,6 +142,7 @@ impl Authority for LocalAuthority {
                 .iter()
                 .map(|(key, bound)| (*key, *bound))
                 .collect(),
+            open: Vec::new(),
             hold_max_s: self.known.hold_max_s,
         })
     }
@@ -148,7 +150,8 @@ impl Authority for LocalAuthority {
     fn claim(&mut self, claims: &[Claim], now: Timestamp) -> Result<Vec<Grant>, LeaseError> {
         let changed: Vec<_> = claims
             .iter()
-            .filter(|claim| self.known.bounds.get(&claim.key) != Some(&claim.bound))
+            // Nobody else spends: what no limit holds needs no record.
+            .filter(|claim| claim.limit.is_some() && self.known.bounds.get(&claim.key) != Some(&claim.bound))
             .map(|claim| (claim.key, claim.bound))
             .collect();
         if !changed.is_empty() {
@@ -161,8 +164,9 @@ impl Authority for LocalAuthority {
         }
         let grant = |claim: &Claim| Grant {
             bound: claim.bound,
-            share: claim.limit,
+            share: claim.limit.unwrap_or(UNLIMITED),
             used_by_others: 0,
+            waits_for: None,
         };
         Ok(claims.iter().map(grant).collect())
     }

@@ -15,6 +15,8 @@
 //!   bids may be out whose holds are forgotten. A notice of such a bid within its hold takes its money from there and is on
 //!   time. The rest is free again when the longest first hold of that process is over: no bid can be billed on time any
 //!   more. Bids that were won have their holds again from the books, and are not in the quarantine.
+//! - Where no limit is set, several nodes have on record that they spend **without a limit**, before they do. A limit that is
+//!   set then waits for them: each puts on record what it has committed by then, and only when all have is more granted.
 //! - Late bookings and carried debt are not in the bound: they are what the limit did not foresee, and they count on it all the
 //!   same, beside the bound.
 //!
@@ -50,18 +52,23 @@ pub struct Key {
     pub span: Span,
 }
 
+/// The limit of one account over periods of one length, whichever period it is.
+pub type Kind = (AccountId, Scope);
+
 /// What a node wants to have on record for one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub key: Key,
     /// Most that may be spent, reserved or quarantined.
     pub bound: i64,
+    /// What is, by now: on record whatever others have, up to `bound`.
+    pub committed: i64,
     /// Booked beside the bound: late and carried.
     pub beside: i64,
     /// Booked, and what open bids are expected to cost: what the pace of the other nodes goes by.
     pub used: i64,
-    /// As configured.
-    pub limit: i64,
+    /// As configured. Without one the node spends what it likes, and `bound` is what it has committed by now.
+    pub limit: Option<i64>,
 }
 
 /// What is on record now. `bound` is never above the one claimed.
@@ -72,6 +79,8 @@ pub struct Grant {
     pub share: i64,
     /// What the other nodes say they have used; where one says nothing, what it has on record.
     pub used_by_others: i64,
+    /// A node that still spends without this limit: until it does not, no bound is raised.
+    pub waits_for: Option<u16>,
 }
 
 /// What a new lease begins with.
@@ -81,6 +90,8 @@ pub struct Begun {
     pub lease: u32,
     /// What the earlier leases of this node have on record.
     pub bounds: Vec<(Key, i64)>,
+    /// What they spent on without a limit.
+    pub open: Vec<Kind>,
     /// The longest first hold of any bid made under them.
     pub hold_max_s: u32,
 }
@@ -100,6 +111,11 @@ pub trait Authority: Send {
     /// Limits that another node wants more of, as the last claim was told: what is idle of them should go back.
     fn wanted(&mut self) -> Vec<Key> {
         Vec::new()
+    }
+
+    /// This node spends no more on these without a limit, and has on record what it has spent.
+    fn close(&mut self, _kinds: &[Kind], _now: Timestamp) -> Result<(), LeaseError> {
+        Ok(())
     }
 
     /// Whether there are other nodes, who want to know what is used.

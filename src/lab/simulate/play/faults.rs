@@ -3,7 +3,9 @@
 use super::super::authority::Way;
 use super::super::mishaps::{self, Mishap};
 use super::super::node::Died;
+use super::super::oracle::looser;
 use super::{Event, LOWERED_AFTER_MS, Play, START_AGAIN_MS};
+use crate::pacing::AccountKind;
 use crate::units::{Limits, Nanos, Timestamp};
 use world::Random;
 
@@ -58,7 +60,7 @@ impl Play<'_> {
                         .for_each(|number| server.set_way(number, way));
                 }
             }
-            Mishap::Reload { parts } => self.reload(f64::from(parts) / 1_000.0),
+            Mishap::Reload { parts, lifted } => self.reload(f64::from(parts) / 1_000.0, lifted),
         }
     }
 
@@ -76,25 +78,27 @@ impl Play<'_> {
         }
     }
 
-    /// All budgets become `part` of what they were set up with.
-    pub(super) fn reload(&mut self, part: f64) {
+    /// All budgets become `part` of what they were set up with; `lifted`: but those of campaigns for a day and a lifetime, which
+    /// become none.
+    pub(super) fn reload(&mut self, part: f64, lifted: bool) {
         self.tally.mishaps.reloads += 1;
         let of = |limit: Option<Nanos>| limit.map(|limit| Nanos((limit.0 as f64 * part) as i64));
         let before = self.limits.clone();
         self.limits = (self.market.accounts.iter())
-            .map(|account| Limits {
-                hourly: of(account.limits.hourly),
-                daily: of(account.limits.daily),
-                lifetime: of(account.limits.lifetime),
+            .map(|account| match (lifted, account.kind) {
+                (true, AccountKind::LineItem) => Limits::default(),
+                _ => Limits {
+                    hourly: of(account.limits.hourly.filter(|_| !lifted)),
+                    daily: of(account.limits.daily),
+                    lifetime: of(account.limits.lifetime),
+                },
             })
             .collect();
-        let is_raised = self.limits[0].daily >= before[0].daily;
-        self.lowered = (!is_raised).then_some(self.now);
-        if is_raised {
-            // Whoever reads it first may spend it; a clock may be wrong.
-            self.oracle
-                .limit(Timestamp(self.now.0 - 2_000), self.limits.clone());
-        }
+        // Whoever reads it first may spend what is raised; a clock may be wrong. What is lowered counts when all have read it.
+        let either = before.iter().zip(&self.limits);
+        let either = either.map(|(before, after)| looser(before, after)).collect();
+        self.oracle.limit(Timestamp(self.now.0 - 2_000), either);
+        self.lowered = Some(self.now);
         for node in 0..self.scenario.nodes {
             let after_ms = self.dice.below(3_000) as i64;
             self.push_in(after_ms, Event::Reload { node });

@@ -1,4 +1,5 @@
--- ARGV 4: identity of the node's data folder. Answers lease, longest first hold, then name and bound of all that is on record.
+-- ARGV 4: identity of the node's data folder. Answers lease, longest first hold, then name and bound of all that is on record;
+-- bound -1 behind account and scope alone: it spends on that without a limit.
 local identity = ARGV[4]
 local known = redis.call('HMGET', me, 'state', 'identity', 'hold')
 if known[1] == 'dead' then
@@ -21,5 +22,9 @@ for _, name in ipairs(redis.call('SMEMBERS', held)) do
   else
     redis.call('SREM', held, name)
   end
+end
+for _, kind in ipairs(redis.call('SMEMBERS', opened)) do
+  table.insert(answer, kind)
+  table.insert(answer, '-1')
 end
 return answer

@@ -1,5 +1,7 @@
--- ARGV 4: lease, 5: sequence number of the call, then for each limit: name, bound, beside, used, limit, time of expiry.
--- Answers bound, share and what others have used for each, then the names of limits that another node wants more of.
+-- ARGV 4: lease, 5: sequence number of the call, then for each limit: name, bound, committed, beside, used, limit (-1: there is
+-- none, and the node spends what it likes), time of expiry.
+-- Answers for each: bound, share, what others have used, and a node that spends without this limit or -1; then the names of limits
+-- that another node wants more of.
 local lease, seq = ARGV[4], tonumber(ARGV[5])
 local known = redis.call('HMGET', me, 'state', 'lease', 'declared', 'seq')
 if known[1] == 'dead' then return redis.error_reply('DEAD node ' .. node .. ' was declared dead') end
@@ -19,8 +21,17 @@ for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'nodes')) do
 end
 
 local answer = {}
-for i = 6, #ARGV, 6 do
-  local name, bound, beside = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+for i = 6, #ARGV, 7 do
+  local name, bound, committed, beside = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  local used_now, limit, expires = ARGV[i + 4], tonumber(ARGV[i + 5]), ARGV[i + 6]
+  local kind = kind_of(name)
+  local waits_for = '-1'
+  if limit < 0 then
+    open_up(kind)
+  else
+    close(kind)
+    waits_for = redis.call('SRANDMEMBER', prefix .. 'open:' .. kind) or '-1'
+  end
   local own, others, used_by_others = 0, 0, 0
   local used = used_of(name)
   local fields = redis.call('HGETALL', prefix .. 'limit:' .. name)
@@ -33,19 +44,22 @@ for i = 6, #ARGV, 6 do
       used_by_others = used_by_others + (used[fields[f]] or b + s)
     end
   end
-  local share = tonumber(ARGV[i + 4]) - others
+  local share = limit - others
   local granted = bound
-  if bound > own then
-    granted = waiting and own or math.max(own, math.min(bound, share - beside))
+  if limit >= 0 and bound > own then
+    local free = (waiting or waits_for ~= '-1') and own or share - beside
+    -- What is committed is on record whatever others have: it may have been before there was a limit.
+    granted = math.max(own, math.min(bound, math.max(free, committed)))
   end
-  record(name, granted, beside, ARGV[i + 5])
-  record_used(name, ARGV[i + 3], ARGV[i + 5])
-  if granted < bound and not waiting then
+  record(name, granted, beside, expires)
+  record_used(name, used_now, expires)
+  if granted < bound and not waiting and waits_for == '-1' then
     redis.call('HSET', prefix .. 'wanted', name, node .. ':' .. whole(now))
   end
   table.insert(answer, whole(granted))
   table.insert(answer, whole(share))
   table.insert(answer, whole(used_by_others))
+  table.insert(answer, waits_for)
 end
 
 -- Who wants more says so again with each look: what is older than a few of them is over.

@@ -1,4 +1,5 @@
--- ARGV 4: identity, 5: lease, 6: longest first hold, then for each limit: name, bound, beside, time of expiry.
+-- ARGV 4: identity, 5: lease, 6: longest first hold, then for each limit: name, bound, beside, time of expiry; a name of account and
+-- scope alone says that the node spends on it without a limit.
 -- What was lost is on record again; what is on record is never made less.
 local identity, lease = ARGV[4], ARGV[5]
 local known = redis.call('HMGET', me, 'state', 'identity', 'lease', 'hold')
@@ -14,12 +15,16 @@ local hold = math.max(tonumber(known[4] or '0'), tonumber(ARGV[6]))
 redis.call('HSET', me, 'state', 'live', 'identity', identity, 'lease', lease, 'declared', epoch, 'hold', hold, 'seen', now_ms())
 redis.call('HSETNX', me, 'seq', 0)
 for i = 7, #ARGV, 4 do
-  local bound, beside = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local text = redis.call('HGET', prefix .. 'limit:' .. ARGV[i], node)
-  if text then
-    local b, s = amounts(text)
-    bound, beside = math.max(bound, b), math.max(beside, s)
+  local name, bound, beside = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  if name == kind_of(name) then
+    open_up(name)
+  else
+    local text = redis.call('HGET', prefix .. 'limit:' .. name, node)
+    if text then
+      local b, s = amounts(text)
+      bound, beside = math.max(bound, b), math.max(beside, s)
+    end
+    record(name, bound, beside, ARGV[i + 3])
   end
-  record(ARGV[i], bound, beside, ARGV[i + 3])
 end
 return epoch

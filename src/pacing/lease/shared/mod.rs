@@ -7,6 +7,9 @@
 //! outbid:node:N              identity (of its data folder), lease, state live | left | dead, declared (epoch), seq, hold (s), seen (ms)
 //! outbid:limit:A:S:F:U       N → bound:beside, for each node; account, scope, from and until of the limit
 //! outbid:held:N              the limits on which N has something on record
+//! outbid:open:A:S           set of the nodes that spend on account and scope without a limit
+//! outbid:opened:N            the same by node: account and scope of each
+//! outbid:used:A:S:F:U        N → what it has used, for each node
 //! outbid:wanted              limit → N:ms, a node that got less than it wanted
 //! outbid:inbox:N             bookings that other nodes took for N
 //! outbid:facts, :optouts     streams of what all nodes tell all others: identity → bytes; `:posted` behind the name: how far each is
@@ -32,9 +35,10 @@ use link::Link;
 
 use super::super::account::Scope;
 use super::super::calendar::Span;
-use super::{Authority, Begun, Claim, Grant, Key, LeaseError};
+use super::super::kernel::UNLIMITED;
+use super::{Authority, Begun, Claim, Grant, Key, Kind, LeaseError};
 use crate::units::{AccountId, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -59,6 +63,7 @@ pub struct SharedAuthority {
     run_id: String,
     /// On record, bound and beside, as this node knows it: never less than what the counters allow.
     known: HashMap<Key, (i64, i64)>,
+    open: HashSet<Kind>,
     wanted: Vec<Key>,
 }
 
@@ -73,6 +78,7 @@ impl SharedAuthority {
             seq: 0,
             run_id: String::new(),
             known: HashMap::new(),
+            open: HashSet::new(),
             wanted: Vec::new(),
         }
     }
@@ -80,8 +86,19 @@ impl SharedAuthority {
     /// Tells a server that is not the one of before what this node holds.
     fn declare(&mut self, now: Timestamp) -> Result<(), LeaseError> {
         let run_id = self.link.run_id(now)?;
-        let mut known: Vec<_> = self.known.iter().collect();
-        known.sort_unstable_by_key(|(key, _)| key.account);
+        let bounds = self.known.iter();
+        let bounds = bounds.map(|(key, (bound, beside))| {
+            [
+                name(key),
+                micros_up(*bound).to_string(),
+                micros_up(*beside).to_string(),
+                expiry(key).to_string(),
+            ]
+        });
+        let open = self.open.iter();
+        let open = open.map(|kind| [kind_name(kind), "-1".to_owned(), "0".to_owned(), "0".to_owned()]);
+        let mut known: Vec<_> = bounds.chain(open).collect();
+        known.sort_unstable();
         // The last call is the one that declares: all are sent under the same words, each adding to what is there.
         let mut parts: Vec<_> = known.chunks(CLAIMS_PER_CALL).collect();
         if parts.is_empty() {
@@ -89,14 +106,7 @@ impl SharedAuthority {
         }
         for part in parts {
             let mut arguments = vec![text(&self.identity), text(self.lease), text(self.hold_max_s)];
-            for (key, (bound, beside)) in part {
-                arguments.extend([
-                    text(name(key)),
-                    text(micros_up(*bound)),
-                    text(micros_up(*beside)),
-                    text(expiry(key)),
-                ]);
-            }
+            arguments.extend(part.iter().flatten().map(text));
             self.link
                 .call(include_str!("declare.lua"), self.node, &arguments, now)?;
         }
@@ -111,26 +121,35 @@ impl SharedAuthority {
             arguments.extend([
                 text(name(&claim.key)),
                 text(micros_up(claim.bound)),
+                text(micros_up(claim.committed)),
                 text(micros_up(claim.beside)),
                 text(claim.used.div_euclid(MICRO)),
-                text(claim.limit.div_euclid(MICRO)),
+                text(claim.limit.map_or(-1, |limit| limit.div_euclid(MICRO))),
                 text(expiry(&claim.key)),
             ]);
         }
         let answer = self.texts(include_str!("claim.lua"), &arguments, now)?;
         let mut grants = Vec::with_capacity(claims.len());
-        for (claim, three) in claims.iter().zip(answer.chunks_exact(3)) {
+        for (claim, four) in claims.iter().zip(answer.chunks_exact(4)) {
             let micros = |at: usize| {
-                let micros = three[at].parse::<i64>();
-                micros
-                    .map_err(|_| LeaseError::Shared(format!("the answer has {:?} for an amount", three[at])))
+                let micros = four[at].parse::<i64>();
+                micros.map_err(|_| LeaseError::Shared(format!("the answer has {:?} for an amount", four[at])))
             };
             let [bound, share, used_by_others] =
                 [micros(0)?, micros(1)?, micros(2)?].map(|micros| micros.saturating_mul(MICRO));
             let grant = Grant {
                 bound: bound.min(claim.bound),
-                share,
+                share: match claim.limit {
+                    Some(_) => share,
+                    None => UNLIMITED,
+                },
                 used_by_others,
+                waits_for: four[3].parse().ok(),
+            };
+            let kind = (claim.key.account, claim.key.scope);
+            match claim.limit {
+                Some(_) => self.open.remove(&kind),
+                None => self.open.insert(kind),
             };
             self.known.insert(claim.key, (grant.bound, claim.beside));
             grants.push(grant);
@@ -138,7 +157,7 @@ impl SharedAuthority {
         if grants.len() < claims.len() {
             return Err(LeaseError::Shared("the answer is too short".to_owned()));
         }
-        self.wanted = answer[3 * claims.len()..]
+        self.wanted = answer[4 * claims.len()..]
             .iter()
             .filter_map(|text| key(text))
             .collect();
@@ -174,14 +193,16 @@ impl Authority for SharedAuthority {
             return Err(LeaseError::Shared("no lease in the answer".to_owned()));
         };
         (self.lease, self.hold_max_s, self.run_id, self.seq) = (lease, hold_max_s, run_id, 0);
-        let bounds: Vec<_> = answer[2..]
-            .chunks_exact(2)
+        let pairs = || answer[2..].chunks_exact(2);
+        let bounds: Vec<_> = pairs()
             .filter_map(|pair| Some((key(&pair[0])?, pair[1].parse::<i64>().ok()?.saturating_mul(MICRO))))
             .collect();
+        self.open = pairs().filter_map(|pair| kind(&pair[0])).collect();
         self.known = bounds.iter().map(|&(key, bound)| (key, (bound, 0))).collect();
         Ok(Begun {
             lease,
             bounds,
+            open: self.open.iter().copied().collect(),
             hold_max_s,
         })
     }
@@ -211,6 +232,19 @@ impl Authority for SharedAuthority {
     fn keep_hold_max(&mut self, hold_max_s: u32, now: Timestamp) -> Result<(), LeaseError> {
         self.hold_max_s = hold_max_s;
         self.declare(now)
+    }
+
+    fn close(&mut self, kinds: &[Kind], now: Timestamp) -> Result<(), LeaseError> {
+        for part in kinds.chunks(CLAIMS_PER_CALL) {
+            let mut arguments = vec![text(self.lease)];
+            arguments.extend(part.iter().map(|kind| text(kind_name(kind))));
+            self.link
+                .call(include_str!("close.lua"), self.node, &arguments, now)?;
+            part.iter().for_each(|kind| {
+                self.open.remove(kind);
+            });
+        }
+        Ok(())
     }
 
     fn wanted(&mut self) -> Vec<Key> {
@@ -269,20 +303,34 @@ fn micros_up(nanos: i64) -> i64 {
 
 fn name(key: &Key) -> String {
     let Span { from, until } = key.span;
-    format!(
-        "{:016x}:{}:{}:{}",
-        key.account.0, key.scope as u8, from.0, until.0
-    )
+    format!("{}:{}:{}", kind_name(&(key.account, key.scope)), from.0, until.0)
+}
+
+fn kind_name((account, scope): &Kind) -> String {
+    format!("{:016x}:{}", account.0, *scope as u8)
+}
+
+/// Of a name without a period.
+fn kind(name: &str) -> Option<Kind> {
+    let mut parts = name.split(':');
+    let kind = kind_of(&mut parts)?;
+    parts.next().is_none().then_some(kind)
+}
+
+fn kind_of<'n>(parts: &mut impl Iterator<Item = &'n str>) -> Option<Kind> {
+    let account = AccountId(u64::from_str_radix(parts.next()?, 16).ok()?);
+    let scope = parts.next()?.parse::<u8>().ok()?;
+    let scope = Scope::ALL.into_iter().find(|known| *known as u8 == scope)?;
+    Some((account, scope))
 }
 
 fn key(name: &str) -> Option<Key> {
     let mut parts = name.split(':');
-    let account = AccountId(u64::from_str_radix(parts.next()?, 16).ok()?);
-    let scope = parts.next()?.parse::<u8>().ok()?;
+    let (account, scope) = kind_of(&mut parts)?;
     let mut time = || Some(Timestamp(parts.next()?.parse().ok()?));
     Some(Key {
         account,
-        scope: Scope::ALL.into_iter().find(|known| *known as u8 == scope)?,
+        scope,
         span: Span {
             from: time()?,
             until: time()?,

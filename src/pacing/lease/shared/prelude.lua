@@ -3,6 +3,7 @@
 local prefix, node, run = ARGV[1], ARGV[2], ARGV[3]
 local me = prefix .. 'node:' .. node
 local held = prefix .. 'held:' .. node
+local opened = prefix .. 'opened:' .. node
 
 -- A server that is not the one of before may have lost grants: it begins a generation, in which nothing is granted until
 -- every live node has declared what it holds.
@@ -34,6 +35,21 @@ local function record(name, bound, beside, expires)
   redis.call('HSET', key, node, whole(bound) .. ':' .. whole(beside))
   if expires ~= '0' then redis.call('PEXPIREAT', key, expires) end
   redis.call('SADD', held, name)
+end
+
+-- Account and scope of a limit: the first two parts of its name.
+local function kind_of(name)
+  return string.match(name, '^%x+:%d+')
+end
+
+-- The node spends without a limit of this kind, whichever the period.
+local function open_up(kind)
+  redis.call('SADD', prefix .. 'open:' .. kind, node)
+  redis.call('SADD', opened, kind)
+end
+
+local function close(kind)
+  if redis.call('SREM', opened, kind) == 1 then redis.call('SREM', prefix .. 'open:' .. kind, node) end
 end
 
 -- What each node has used of a limit: apart from what is on record, as no grant hangs on it.
