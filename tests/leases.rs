@@ -580,6 +580,24 @@ fn a_win_after_the_crash_makes_the_hold_again_and_a_bill_settles_it_on_time() {
 }
 
 #[test]
+fn what_a_hold_of_the_checkpoint_had_and_was_bid_again_after_its_end_is_set_aside() {
+    let mut world = World::new();
+    let bid = |cents| Step::Bid {
+        item: 1,
+        cents,
+        exp_s: 30,
+    };
+    world.apply(bid(10));
+    world.apply(Step::Checkpoint);
+    world.now.0 += 30_000;
+    world.process.budgets.tick(world.now);
+    world.apply(bid(10));
+    assert_eq!(world.bids.len(), 2, "with the money of the first one");
+    world.restart();
+    world.bill(1, 10 * CENT, false);
+}
+
+#[test]
 fn a_bill_after_the_first_hold_is_late_whether_or_not_there_was_a_crash() {
     let (mut world, token) = crashed();
     world.now = Timestamp(token.win_hold_end.0 + 1);

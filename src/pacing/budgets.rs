@@ -3,7 +3,7 @@
 
 use super::account::{Account, AccountKind, AccountView, Control, Period, Scope};
 use super::hold_times::HoldTimes;
-use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken};
+use super::holds::{AccountIndexes, Hold, Holds, NO_ACCOUNT, NotTaken, SWEPT_MAX};
 use super::kpi::Happened;
 use super::lease::Leasing;
 use super::pace::{STEP_MS, Traffic};
@@ -265,6 +265,13 @@ impl Budgets {
             }
         });
         expired
+    }
+
+    /// Frees all holds that ended at or before `now`, however many there are.
+    pub(super) fn free_ended(&self, now: Timestamp) {
+        for _ in 0..=self.holds.open() / SWEPT_MAX {
+            self.holds.sweep(now, |_, hold| self.give_back(&hold));
+        }
     }
 
     fn steer(&self, accounts: &[Arc<Account>], now: Timestamp) {

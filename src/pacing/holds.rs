@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Enough that two workers and the sweep rarely meet, few enough that shards are evenly filled.
 const SHARDS: usize = 256;
 /// A sweep looks at about this many holds: 0.2 ms of work.
-const SWEPT_MAX: usize = 1 << 16;
+pub const SWEPT_MAX: usize = 1 << 16;
 
 /// Indexes of the accounts that a hold counts on; unused places are [`NO_ACCOUNT`].
 pub type AccountIndexes = [u32; ACCOUNTS_PER_BID_MAX];

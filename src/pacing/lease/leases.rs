@@ -65,6 +65,8 @@ impl Leases {
     ) -> Result<Leases, LeaseError> {
         let begun = authority.begin(now)?;
         let until = now + Duration::from_secs(begun.hold_max_s.into());
+        // Restored, and over: what they held may have been bid again by the last process, and is to be set aside.
+        budgets.free_ended(now);
         let limits = budgets.set_aside(node, begun.lease, &begun.bounds, until, now);
         for (key, bound) in &begun.bounds {
             let account = budgets.find(key.account);
