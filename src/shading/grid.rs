@@ -42,6 +42,11 @@ pub fn log_of(price: Cpm) -> f64 {
     price.as_units().clamp(LEAST, MOST).ln()
 }
 
+/// The natural logarithm of a price so far into a step, 0..=1.
+pub fn log_within(step: usize, into: f64) -> f64 {
+    GRID.log_least + GRID.log_step * (step as f64 + into)
+}
+
 /// The step that holds a logarithm, and how far into it, 0..=1.
 pub fn place(log: f64) -> (usize, f64) {
     let steps = ((log - GRID.log_least) / GRID.log_step).max(0.0);

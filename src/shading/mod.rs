@@ -17,7 +17,8 @@
 //!
 //! Old observations fade, and nearly all of them are let go of at once where wins stop to come as expected: so a market that
 //! moves is followed. Some bids are made beside the optimum, as F is only learnt where bids differ: one in eight while
-//! little is known or after a move, one in a hundred in the end, one in fifty where no prices are told.
+//! little is known or after a move, one in a hundred in the end. Where no prices are told it is one in fifty in the end, and little is
+//! known as long as few bids win (or few lose): the slope of F is then in those few.
 //!
 //! Invariants: a bid is never above the value and never below the floor; it never gives up more than
 //! [`WIN_RATE_KEPT`] allows of the win rate that the value itself would have; readers never wait.
