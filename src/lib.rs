@@ -34,6 +34,7 @@ pub mod store;
 pub mod openrtb;
 
 pub mod journal;
+pub mod shards;
 pub mod telemetry;
 
 pub mod units;

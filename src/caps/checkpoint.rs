@@ -38,11 +38,9 @@ impl Caps {
         out.u64(heard.ms);
         out.u64(heard.sequence);
         // Collected first: the number must stand before the entries while other threads add some.
-        let provisional: Vec<_> = self
-            .provisional
-            .iter()
-            .map(|entry| (*entry.key(), *entry.value()))
-            .collect();
+        let mut provisional = Vec::new();
+        self.provisional
+            .for_each(|&key, &outstanding| provisional.push((key, outstanding)));
         out.count(provisional.len());
         for ((user, object), outstanding) in provisional {
             out.u64(user.0);

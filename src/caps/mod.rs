@@ -14,7 +14,7 @@
 //! - All counts of a user lie together, small ones in the user's own place in the table: a request costs two lookups that touch
 //!   memory, one for a user of whom nothing is counted; the rest is in the cache.
 //!
-//! Memory: 82 bytes for each user there is room for (86 as measured, with the slack of the allocator), taken in pieces of a
+//! Memory: up to 400 bytes for each provisional count, taken as they come; 82 bytes for each user there is room for (86 as measured, with the slack of the allocator), taken in pieces of a
 //! megabyte once a piece has a user. That holds a user with four objects and four impressions, or five and two: 9 bytes for each
 //! object and 4 for each impression. A larger past lies beside the table: 104 bytes for eight objects and eight impressions. Back-off is one object more
 //! for each line item that has it, a purchase one for each advertiser bought from. The table is bounded: when it is 15/16 full,

@@ -1,25 +1,22 @@
 //! The table of users and the table of outstanding bids.
-//! Both are bounded; reading allocates nothing, and placing a provisional count uses memory taken at the start.
+//! Both are bounded and small while they are empty; reading allocates nothing, and placing a provisional count uses memory that
+//! [`Caps::tick`] takes ahead of need.
 
 use super::past::{Past, seconds};
 use super::user::Seen;
 use super::users::Users;
 use super::{CapLevel, CapObject, CapRule, IMPRESSIONS_MAX, LIFETIME_S, Noted, UserFact};
+use crate::shards::Shards;
 use crate::units::{BidId, EntryId, MixHasher, ObjectId, Timestamp, UserKey};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 pub(super) type Mix = BuildHasherDefault<MixHasher>;
 
-/// Few, so that they fill evenly.
-const PROVISIONAL_SHARDS: usize = 256;
-/// Places for each provisional count: a hash map at most half full clears its deleted places without allocating.
-const PROVISIONAL_ROOM: usize = 2;
 const PROVISIONAL_SWEEP_MS: i64 = 10_000;
 const USERS_SWEEP_MS: i64 = 60_000;
 /// Before the first rules are known (the books are read again before the campaigns) every object is counted this far.
@@ -31,12 +28,11 @@ const KEEP_UNKNOWN: Keep = Keep {
 /// See the [module](super). One per process, outside every snapshot: a reload loses no count.
 pub struct Caps {
     pub(super) users: Users,
-    pub(super) provisional: DashMap<(UserKey, CapObject), Provisional, Mix>,
+    pub(super) provisional: Shards<(UserKey, CapObject), Provisional>,
     keeps: ArcSwapOption<HashMap<CapObject, Keep, Mix>>,
     /// The groups of each creative that has some.
     groups: ArcSwap<HashMap<CapObject, Vec<CapObject>, Mix>>,
     entries_max: usize,
-    provisional_open: AtomicUsize,
     provisional_swept_at: AtomicI64,
     users_swept_at: AtomicI64,
     uncounted: AtomicU64,
@@ -136,18 +132,12 @@ pub struct Swept {
 impl Caps {
     /// With room for `entries_max` users and as many outstanding bids.
     pub fn new(entries_max: usize) -> Caps {
-        let room = PROVISIONAL_ROOM * entries_max;
         Caps {
             users: Users::new(entries_max),
-            provisional: DashMap::with_capacity_and_hasher_and_shard_amount(
-                room,
-                Mix::default(),
-                PROVISIONAL_SHARDS,
-            ),
+            provisional: Shards::new(entries_max),
             keeps: ArcSwapOption::empty(),
             groups: ArcSwap::default(),
             entries_max,
-            provisional_open: AtomicUsize::new(0),
             provisional_swept_at: AtomicI64::new(0),
             users_swept_at: AtomicI64::new(0),
             uncounted: AtomicU64::new(0),
@@ -279,19 +269,19 @@ impl Caps {
         until: Timestamp,
     ) -> bool {
         let key = (user, CapObject::of(CapLevel::LineItem, line_item));
-        match self.provisional.entry(key) {
+        let mut shard = self.provisional.lock(&key);
+        let is_full = shard.is_full();
+        match shard.entry(key) {
             Entry::Occupied(outstanding) if now < outstanding.get().until => false,
             Entry::Occupied(mut ended) => {
                 ended.insert(Provisional::of(bid, until));
                 true
             }
+            Entry::Vacant(_) if is_full => {
+                self.provisional_refused.fetch_add(1, Ordering::Relaxed);
+                false
+            }
             Entry::Vacant(place) => {
-                // Relaxed, here and below: the counts bound memory and guard nothing.
-                if self.provisional_open.fetch_add(1, Ordering::Relaxed) >= self.entries_max {
-                    self.provisional_open.fetch_sub(1, Ordering::Relaxed);
-                    self.provisional_refused.fetch_add(1, Ordering::Relaxed);
-                    return false;
-                }
                 place.insert(Provisional::of(bid, until));
                 true
             }
@@ -309,8 +299,9 @@ impl Caps {
         until: Timestamp,
     ) -> bool {
         let key = (user, CapObject::of(CapLevel::LineItem, line_item));
-        let outstanding = self.provisional.get_mut(&key);
-        outstanding.is_some_and(|mut chance| chance.has(first) && chance.add(bid, until))
+        let mut shard = self.provisional.lock(&key);
+        let outstanding = shard.get_mut(&key);
+        outstanding.is_some_and(|chance| chance.has(first) && chance.add(bid, until))
     }
 
     /// The bid is lost, billed or not made after all: the provisional count ends, unless other bids of the same response share
@@ -392,6 +383,7 @@ impl Caps {
         if due(&self.provisional_swept_at, now, PROVISIONAL_SWEEP_MS) {
             swept.provisional = self.sweep_provisional(now);
         }
+        self.provisional.make_room();
         if due(&self.users_swept_at, now, USERS_SWEEP_MS) {
             swept.users = self.sweep_users(now);
         }
@@ -404,7 +396,7 @@ impl Caps {
     pub fn totals(&self) -> Totals {
         Totals {
             users: self.users.len(),
-            provisional: self.provisional_open.load(Ordering::Relaxed),
+            provisional: self.provisional.count(),
             uncounted: self.uncounted.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
             provisional_refused: self.provisional_refused.load(Ordering::Relaxed),
@@ -419,20 +411,21 @@ impl Caps {
     }
 
     pub(super) fn restore_provisional(&self, key: (UserKey, CapObject), provisional: Provisional) {
-        let room = self.provisional_open.load(Ordering::Relaxed) < self.entries_max;
-        if room && self.provisional.insert(key, provisional).is_none() {
-            self.provisional_open.fetch_add(1, Ordering::Relaxed);
+        let mut shard = self.provisional.lock(&key);
+        if !shard.is_full() {
+            shard.insert(key, provisional);
         }
     }
 
     fn clear_object(&self, user: UserKey, object: CapObject, bid: BidId) -> bool {
-        let cleared = self.provisional.remove_if_mut(&(user, object), |_, outstanding| {
-            outstanding.has(bid) && outstanding.remove(bid)
-        });
-        if cleared.is_some() {
-            self.provisional_open.fetch_sub(1, Ordering::Relaxed);
+        let key = (user, object);
+        let mut shard = self.provisional.lock(&key);
+        let outstanding = shard.get_mut(&key);
+        let is_last = outstanding.is_some_and(|chance| chance.has(bid) && chance.remove(bid));
+        if is_last {
+            shard.remove(&key);
         }
-        cleared.is_some()
+        is_last
     }
 
     fn sweep_provisional(&self, now: Timestamp) -> usize {
@@ -485,7 +478,6 @@ impl Caps {
             removed += usize::from(!stay);
             stay
         });
-        self.provisional_open.fetch_sub(removed, Ordering::Relaxed);
         removed
     }
 }

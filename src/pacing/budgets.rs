@@ -76,7 +76,7 @@ pub struct Expired {
 
 impl Budgets {
     /// With room for `holds_max` holds: bids a second × bid share × seconds until a win is known, and then some.
-    /// A hold takes about 250 bytes of room.
+    /// Room is taken as they come: up to 430 bytes a hold.
     pub fn new(holds_max: usize) -> Budgets {
         Budgets::opened(holds_max, Leasing::none())
     }
@@ -360,14 +360,8 @@ impl Reservation<'_> {
         let accounts = self
             .accounts
             .map(|account| account.map_or(NO_ACCOUNT, |account| account.index));
-        let hold = Hold {
-            accounts,
-            amount: self.amount,
-            at: self.at,
-            until,
-            won: false,
-            ticket,
-        };
+        let mut hold = Hold::new(accounts, self.amount, self.at, until);
+        hold.ticket = ticket;
         match self.budgets.holds.insert(bid, hold) {
             Ok(()) => {
                 for account in self.accounts.iter().flatten() {

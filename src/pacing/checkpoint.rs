@@ -177,14 +177,8 @@ impl Budgets {
             };
         }
         let amount = Nanos(fields.i64()?);
-        let hold = Hold {
-            accounts,
-            amount,
-            at: Timestamp(fields.i64()?),
-            until: Timestamp(fields.i64()?),
-            won: false,
-            ticket: 0,
-        };
+        let (at, until) = (Timestamp(fields.i64()?), Timestamp(fields.i64()?));
+        let hold = Hold::new(accounts, amount, at, until);
         let taken = self.holds.insert(bid, hold).is_ok();
         if taken {
             self.each_of(&accounts, |account| {
@@ -442,7 +436,7 @@ fn write_hold(out: &mut FieldWriter, bid: BidId, hold: &Hold, accounts: &[Arc<Ac
     for index in hold.accounts {
         out.u64(accounts.get(index as usize).map_or(0, |account| account.id().0));
     }
-    for number in [hold.amount.0, hold.at.0, hold.until.0] {
+    for number in [hold.amount.0, hold.at.0, hold.until().0] {
         out.i64(number);
     }
 }

@@ -73,14 +73,8 @@ impl Budgets {
         until: Timestamp,
         mut take: impl FnMut(&Account, &Hold),
     ) -> bool {
-        let mut hold = Hold {
-            accounts: [NO_ACCOUNT; ACCOUNTS_PER_BID_MAX],
-            amount: booking.reserved,
-            at: booking.bid_at,
-            until,
-            won: false,
-            ticket: 0,
-        };
+        let none = [NO_ACCOUNT; ACCOUNTS_PER_BID_MAX];
+        let mut hold = Hold::new(none, booking.reserved, booking.bid_at, until);
         let accounts: Vec<_> = self.named(booking).collect();
         for (place, account) in hold.accounts.iter_mut().zip(&accounts) {
             *place = account.index;

@@ -53,7 +53,7 @@ pub struct Limits {
     pub bid_queue: usize,
     /// Notices waiting for the bookkeeper; a full queue answers 503.
     pub notice_queue: usize,
-    /// Open bids with money held: bids a second times seconds until a win is known. Each has 250 bytes from the start.
+    /// Open bids with money held: bids a second times seconds until a win is known. Room for them is taken as they come.
     pub open_bids: usize,
     /// Users of whom frequency is counted; see [`crate::caps`] for what one takes.
     pub capped_users: usize,

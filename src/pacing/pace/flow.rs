@@ -1,6 +1,7 @@
 //! How fast an account's money goes out, known at once and not only when the exchange bills: what is bid, times the share of it
 //! that wins, times the share of a winning bid that is charged.
 
+use super::striped::Striped;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Time constant of the rate at which money is bid.
@@ -16,7 +17,7 @@ const DELAY_EVENTS: f64 = 200.0;
 #[derive(Debug, Default)]
 pub struct Totals {
     /// Reserved for bids that were made.
-    bid: AtomicI64,
+    bid: Striped,
     /// Reserved for those that won.
     won: AtomicI64,
     wins: AtomicI64,
@@ -33,11 +34,14 @@ pub struct Totals {
 /// Relaxed throughout: sums that nothing is read behind; each is looked at again a second later.
 impl Totals {
     pub fn bid(&self, amount: i64) {
-        self.bid.fetch_add(amount, Ordering::Relaxed);
+        self.bid.add(amount);
     }
 
     pub fn bid_shaded(&self) {
-        self.shaded.store(true, Ordering::Relaxed);
+        // Written once a look, not with each bid: other workers read what lies beside it.
+        if !self.shaded.load(Ordering::Relaxed) {
+            self.shaded.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether some bid was shaded since this was asked last.
@@ -59,8 +63,7 @@ impl Totals {
     }
 
     fn read(&self) -> [f64; 8] {
-        let all = [
-            &self.bid,
+        let of_books = [
             &self.won,
             &self.wins,
             &self.win_delay_ms,
@@ -69,7 +72,19 @@ impl Totals {
             &self.bills,
             &self.bill_delay_ms,
         ];
-        all.map(|total| total.load(Ordering::Relaxed) as f64)
+        let [won, wins, win_delay, billed_of, billed, bills, bill_delay] =
+            of_books.map(|total| total.load(Ordering::Relaxed));
+        [
+            self.bid.sum(),
+            won,
+            wins,
+            win_delay,
+            billed_of,
+            billed,
+            bills,
+            bill_delay,
+        ]
+        .map(|total| total as f64)
     }
 }
 

@@ -10,6 +10,7 @@
 mod flow;
 mod pacer;
 mod plan;
+mod striped;
 mod traffic;
 
 pub use pacer::Drive;
