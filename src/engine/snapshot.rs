@@ -190,7 +190,7 @@ impl Ready {
 
     /// The tighter one of line item and campaign.
     pub fn drive(&self) -> Drive {
-        self.account.drive().tighter(self.campaign_account.drive())
+        self.account.drive_under(&self.campaign_account)
     }
 
     pub fn accounts(&self) -> [&Account; 2] {

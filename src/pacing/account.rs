@@ -203,6 +203,12 @@ impl Account {
         self.pace.drive()
     }
 
+    /// What a line item and the campaign above it say of a bid together; its values are not stretched beyond what its target allows.
+    pub fn drive_under(&self, campaign: &Account) -> Drive {
+        let drive = self.drive().tighter(campaign.drive());
+        drive.stretched_at_most(self.kpi.stretch_most())
+    }
+
     /// What an event of a line item may cost, from the next step on; `campaign` is the account above it. Until then nothing is steered.
     pub fn set_kpi(&self, kpi: Option<Kpi>, campaign: &Arc<Account>) {
         let campaign = kpi.map(|_| campaign.clone());
@@ -259,7 +265,7 @@ impl Account {
             traffic,
         };
         self.pace.step(&sight);
-        self.kpi.step(self.billed(), self.multiplier(), now);
+        self.kpi.step(self.billed(), self.drive(), now);
         self.delay.step(now);
     }
 

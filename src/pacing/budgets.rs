@@ -364,9 +364,12 @@ impl Reservation<'_> {
         hold.ticket = ticket;
         match self.budgets.holds.insert(bid, hold) {
             Ok(()) => {
+                // Where a target lets no value be stretched, a plan that is behind has nothing to stretch.
+                let can_stretch = |account: &&Account| account.kpi.stretch_most() > 1.0;
+                let stretches = ticket != 0 && self.accounts.iter().flatten().all(can_stretch);
                 for account in self.accounts.iter().flatten() {
                     account.pace.totals.bid(self.amount.0);
-                    if ticket != 0 {
+                    if stretches {
                         account.pace.totals.bid_shaded();
                     }
                 }

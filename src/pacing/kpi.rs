@@ -13,6 +13,10 @@
 //!
 //! - f stands for all that values are multiplied by, the pace of the budget too. So where a budget lowers bids, events are cheap, and
 //!   the factor does not rise against the pace.
+//! - Where a plan is behind, bids that are shaded are bid from stretched values, and events cost more. The target goes before the plan:
+//!   values are stretched by what events cost less than they may, or by what the upper bound keeps from the factor, and no more. Else
+//!   plan and target would push against each other until bids are at the value itself, and as dear events would be fewer. What
+//!   values are stretched by is part of f.
 //! - Events come later than their cost. What was spent, and the factor at that time, wait as long as events take to come
 //!   (exponentially, as Chapelle, *Modeling Delayed Feedback in Display Advertising*, KDD 2014), so that conversions of tomorrow do not
 //!   make today look dear.
@@ -20,6 +24,7 @@
 
 use super::account::Account;
 use super::delay::Delays;
+use super::pace::Drive;
 use crate::units::{Nanos, ObjectId, Timestamp};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +40,9 @@ const CONVERSION_DELAY_S: f64 = 86_400.0;
 pub const FACTOR_MIN: f64 = 0.1;
 pub const FACTOR_MAX: f64 = 10.0;
 const MICROS: f64 = 1e6;
+const MILLIS: f64 = 1e3;
+/// Without a target values are stretched as far as the plan wants.
+const UNLIMITED: u32 = u32::MAX;
 
 /// What may cost how much.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,6 +156,8 @@ pub(super) struct Counts {
 pub(super) struct KpiControl {
     /// Millionths.
     factor: AtomicU32,
+    /// Thousandths; see [`stretch_most`](KpiControl::stretch_most).
+    stretch_most: AtomicU32,
     /// [`Key::event`]; [`NONE`] = nothing counts.
     event: AtomicU64,
     counts: [AtomicI64; 4],
@@ -173,6 +183,7 @@ impl Default for KpiControl {
     fn default() -> KpiControl {
         KpiControl {
             factor: AtomicU32::new(MICROS as u32),
+            stretch_most: AtomicU32::new(UNLIMITED),
             event: AtomicU64::new(NONE),
             counts: Default::default(),
             state: Mutex::default(),
@@ -185,6 +196,11 @@ impl KpiControl {
     /// Millionths.
     pub fn factor_micros(&self) -> u32 {
         self.factor.load(Ordering::Relaxed)
+    }
+
+    /// How far values may be stretched before they are shaded; from 1 on.
+    pub fn stretch_most(&self) -> f64 {
+        f64::from(self.stretch_most.load(Ordering::Relaxed)) / MILLIS
     }
 
     pub fn happened(&self, what: Happened, delay_ms: i64) {
@@ -217,8 +233,8 @@ impl KpiControl {
         self.aim(state);
     }
 
-    /// Moves on to `now`. `cost` is all that was ever billed, `multiplier` the pace of the account.
-    pub fn step(&self, cost: i64, multiplier: f64, now: Timestamp) {
+    /// Moves on to `now`. `cost` is all that was ever billed, `drive` what the account's budget says of its bids.
+    pub fn step(&self, cost: i64, drive: Drive, now: Timestamp) {
         let state = &mut *self.state();
         let Some(kpi) = state.kpi else { return };
         let before = state.stepped_at.replace(now);
@@ -226,8 +242,9 @@ impl KpiControl {
         if seconds <= 0.0 {
             return;
         }
-        let pace = state.campaign.as_ref().map_or(1.0, |above| above.multiplier());
-        let factor = f64::from(self.factor_micros()) / MICROS * multiplier.min(pace);
+        let above = state.campaign.as_ref().map_or(Drive::FREE, |above| above.drive());
+        let drive = drive.tighter(above).stretched_at_most(self.stretch_most());
+        let factor = f64::from(self.factor_micros()) / MICROS * drive.multiplier() * drive.stretch();
         let counts = self.counts();
         let since = counts.since(state.seen);
         let spent = (cost - state.seen_cost).max(0) as f64;
@@ -291,9 +308,19 @@ impl KpiControl {
     }
 
     fn aim(&self, state: &State) {
-        let factor = state.kpi.map_or(1.0, |kpi| kpi.factor(&state.sums));
+        let (factor, stretch_most) = match state.kpi {
+            Some(kpi) => {
+                let wanted = kpi.wanted(state.sums.weighted, state.sums.cost);
+                let factor = kpi.bounded(wanted);
+                let cheaper = kpi.wanted(state.sums.events, state.sums.cost);
+                (factor, (wanted / factor).max(cheaper).max(1.0) * MILLIS)
+            }
+            None => (1.0, f64::from(UNLIMITED)),
+        };
         self.factor
             .store((factor * MICROS).round() as u32, Ordering::Relaxed);
+        // A cast that would be too large is the largest.
+        self.stretch_most.store(stretch_most as u32, Ordering::Relaxed);
     }
 
     fn counts(&self) -> Counts {
@@ -370,7 +397,12 @@ impl Target {
 }
 
 impl Kpi {
-    fn factor(&self, sums: &Sums) -> f64 {
+    fn bounded(&self, factor: f64) -> f64 {
+        factor.clamp(self.least, self.most).clamp(FACTOR_MIN, FACTOR_MAX)
+    }
+
+    /// The factor that meets the target, of Σ f · events; how many times as dear events may be, of Σ events.
+    fn wanted(&self, events: f64, cost: f64) -> f64 {
         // What one event may cost (of value: one nano of it), and how much was there before the first.
         let (may_cost, believed) = match self.target {
             Target::Cpc(cost) | Target::Cpa { cost, .. } => (cost.0 as f64, BELIEVED),
@@ -378,8 +410,7 @@ impl Kpi {
                 ratio, order_value, ..
             } => (1.0 / ratio, BELIEVED * order_value.0 as f64),
         };
-        let wanted = may_cost * (sums.weighted + believed) / (sums.cost + may_cost * believed);
-        wanted.clamp(self.least, self.most).clamp(FACTOR_MIN, FACTOR_MAX)
+        may_cost * (events + believed) / (cost + may_cost * believed)
     }
 }
 
@@ -392,7 +423,7 @@ mod tests {
     const CLICK: i64 = 500_000_000;
 
     fn steps(control: &KpiControl, cost: i64, from_s: i64, seconds: i64) {
-        (from_s..from_s + seconds).for_each(|s| control.step(cost, 1.0, Timestamp::from_secs(s)));
+        (from_s..from_s + seconds).for_each(|s| control.step(cost, Drive::FREE, Timestamp::from_secs(s)));
     }
 
     fn factor(control: &KpiControl) -> f64 {
@@ -424,7 +455,7 @@ mod tests {
                 };
                 control.happened(what, delay_s * 1000);
             }
-            control.step(cost as i64, 1.0, Timestamp::from_secs(second));
+            control.step(cost as i64, Drive::FREE, Timestamp::from_secs(second));
         }
         (factor(&control), at_one * factor(&control).powf(power))
     }
@@ -483,7 +514,11 @@ mod tests {
             if second % 10 == 0 {
                 control.happened(Happened::Click, 1_000);
             }
-            control.step(second / 10 * CLICK / 4, 0.25, Timestamp::from_secs(second));
+            control.step(
+                second / 10 * CLICK / 4,
+                Drive::at(4.0_f64.ln()),
+                Timestamp::from_secs(second),
+            );
         }
         assert!((factor(&control) - 1.0).abs() < 0.05, "{}", factor(&control));
     }

@@ -1,10 +1,12 @@
-//! Markets in which clicks and orders come of what is bought, and what they may cost is given: days of a second-price market on a
-//! fake clock, where the prediction is off.
+//! Markets in which clicks and orders come of what is bought, and what they may cost is given: days of a market on a fake clock, where
+//! the prediction is off: of second price, or of first price with bids as the engine shades them.
 
 use crate::{Dice, HOUR_MS, MONDAY, hours_after, spread};
 use jiff::tz::TimeZone;
+use outbid::engine::{Auction, Pace, Sale, Shader, Slot, bid_price, impression_worth};
 use outbid::pacing::{Account, AccountKind, Booking, Budgets, Happened, Kpi, Target};
-use outbid::units::{AccountId, BidId, Limits, Nanos, ObjectId, Spread, Timestamp};
+use outbid::shading::{Markets, Outcome, Ticket};
+use outbid::units::{AccountId, BidId, Cpm, Limits, Nanos, ObjectId, Spread, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,8 +29,16 @@ struct Shop {
     bias: f64,
     /// Mean milliseconds from a click to its order.
     order_delay_ms: f64,
+    /// Of first price, with shaded bids; else of second price.
+    shaded: Option<Markets>,
     due: BTreeMap<(i64, u64), Due>,
     days: Vec<Day>,
+}
+
+/// A bid for one impression.
+struct Bid {
+    price: Cpm,
+    ticket: Option<Ticket>,
 }
 
 enum Due {
@@ -43,6 +53,8 @@ struct Day {
     clicks: f64,
     orders: f64,
     value: f64,
+    /// Clicks that could be expected.
+    likely: f64,
 }
 
 impl Shop {
@@ -71,6 +83,7 @@ impl Shop {
             click_worth: 0.5e9,
             bias: 1.0,
             order_delay_ms: 60_000.0,
+            shaded: None,
             due: BTreeMap::new(),
             days: Vec::new(),
         }
@@ -113,24 +126,43 @@ impl Shop {
 
     fn auction(&mut self, now: Timestamp) {
         let likely = 0.1 + 0.4 * self.dice.unit();
-        let factor = f64::from(self.line.kpi_factor_micros()) / 1e6;
-        let pace = self.line.multiplier().min(self.campaign.multiplier());
-        let bid = Nanos((likely * self.bias * self.click_worth * factor * pace) as i64);
-        let rival = Nanos((100e6 * (0.8 * self.dice.normal()).exp()) as i64);
+        let bid = self.bid(likely);
+        let rival = Cpm((100e6 * (0.8 * self.dice.normal()).exp()) as i64);
+        let reserved = bid.price.per_impression();
         let accounts = [&*self.line, &*self.campaign];
-        let Ok(reservation) = self.budgets.reserve(&accounts, bid, now) else {
+        let Ok(reservation) = self.budgets.reserve(&accounts, reserved, now) else {
             return;
         };
         self.ids += 1;
         let id = BidId::new(1, 1, self.ids);
-        reservation.commit(id, Timestamp(now.0 + 60_000)).expect("room");
-        if bid <= rival {
+        reservation
+            .commit_noting(
+                id,
+                Timestamp(now.0 + 60_000),
+                bid.ticket.map_or(0, Ticket::to_bits),
+            )
+            .expect("room");
+        let won = bid.price > rival;
+        if let Some((markets, ticket)) = self.shaded.as_ref().zip(bid.ticket) {
+            let told = if won {
+                Outcome::WonAt(rival)
+            } else {
+                Outcome::LostTo(rival)
+            };
+            markets.observe(ticket.market, ticket.bid, told);
+        }
+        if !won {
             self.budgets.release(id);
             return;
         }
-        self.later(now.0 + 5_000, Due::Bill(id, now, bid, rival));
+        let price = match bid.ticket {
+            Some(_) => reserved,
+            None => rival.per_impression(),
+        };
+        self.later(now.0 + 5_000, Due::Bill(id, now, reserved, price));
         let mut day = *self.days.last().expect("a day has begun");
-        day.cost += rival.0 as f64;
+        day.cost += price.0 as f64;
+        day.likely += likely;
         if self.dice.unit() < likely {
             day.clicks += 1.0;
             self.later(now.0 + 20_000, Due::Happened(Happened::Click, now));
@@ -149,6 +181,44 @@ impl Shop {
         *self.days.last_mut().expect("a day has begun") = day;
     }
 
+    /// As the engine prices it, at what is predicted.
+    fn bid(&mut self, likely: f64) -> Bid {
+        let one = Nanos((likely * self.bias * self.click_worth) as i64);
+        let value = impression_worth(one, self.line.kpi_factor_micros(), None);
+        let (auction, seed) = match self.shaded {
+            Some(_) => (Auction::FirstPrice, self.dice.next()),
+            None => (Auction::SecondPrice, 0),
+        };
+        let sale = Sale {
+            auction,
+            floor: Cpm::ZERO,
+            in_deal: false,
+            guaranteed: false,
+            delivered: false,
+        };
+        let pace = Pace::new(self.line.drive_under(&self.campaign), seed, 0);
+        let shader = self.shaded.as_ref().map(|markets| Shader {
+            markets,
+            exchange: ObjectId(1),
+            auction: 1,
+            place: 1,
+            seed,
+        });
+        let slot = Slot {
+            format: 1,
+            size: None,
+        };
+        let shade = |range| shader.as_ref()?.shade(slot, range);
+        let (price, shade) = bid_price(value, &sale, &pace, shade).expect("a price");
+        Bid {
+            price,
+            ticket: shade.map(|shade| Ticket {
+                market: shade.market,
+                bid: price,
+            }),
+        }
+    }
+
     /// Of the days from `first` on.
     fn total(&self, first: usize) -> Day {
         self.days[first..].iter().fold(Day::default(), |sum, day| Day {
@@ -156,6 +226,7 @@ impl Shop {
             clicks: sum.clicks + day.clicks,
             orders: sum.orders + day.orders,
             value: sum.value + day.value,
+            likely: sum.likely + day.likely,
         })
     }
 
@@ -166,6 +237,14 @@ impl Shop {
 
 fn within(target: Target, least: f64, most: f64) -> Option<Kpi> {
     Some(Kpi { target, least, most })
+}
+
+fn value_for_money(ratio: f64) -> Target {
+    Target::Roas {
+        event: ObjectId::of("purchase"),
+        ratio,
+        order_value: Nanos(60_000_000_000),
+    }
 }
 
 fn purchases(cost: f64) -> Target {
@@ -223,12 +302,7 @@ fn orders_that_come_a_day_later_cost_what_they_may_and_the_first_day_is_not_take
 
 #[test]
 fn what_comes_back_is_the_ratio_that_was_asked_for() {
-    let target = Target::Roas {
-        event: ObjectId::of("purchase"),
-        ratio: 60.0,
-        order_value: Nanos(60_000_000_000),
-    };
-    let mut shop = Shop::open(within(target, 0.2, 5.0), None);
+    let mut shop = Shop::open(within(value_for_money(60.0), 0.2, 5.0), None);
     shop.bias = 2.0;
     shop.play(6);
     let late = shop.total(3);
@@ -277,4 +351,68 @@ fn what_was_learnt_of_costs_survives_a_restart() {
     again.restore(&saved, now).unwrap();
     assert!(shop.factor() < 0.9, "{}", shop.factor());
     assert_eq!(line.kpi_view(), shop.line.kpi_view());
+}
+
+/// A shop whose bids are shaded; the first days are for learning.
+fn shaded(kpi: Option<Kpi>, daily: Option<f64>) -> (Shop, Day) {
+    let mut shop = Shop::open(kpi, daily);
+    shop.shaded = Some(Markets::new(16));
+    shop.play(6);
+    let late = shop.total(2);
+    (shop, late)
+}
+
+#[test]
+fn events_cost_what_they_may_where_bids_are_shaded_whether_or_not_there_is_a_budget_to_be_spent() {
+    // The targets are met at some 190 a day: budgets that are never spent, but not out of reach.
+    for daily in [None, Some(500.0), Some(700.0)] {
+        for target in [
+            Target::Cpc(Nanos(300_000_000)),
+            purchases(1e9),
+            value_for_money(60.0),
+        ] {
+            let (shop, late) = shaded(within(target, 0.2, 5.0), daily);
+            let off = match target {
+                Target::Cpc(cost) => late.cost / late.clicks / cost.0 as f64,
+                Target::Cpa { cost, .. } => late.cost / late.orders / cost.0 as f64,
+                Target::Roas { ratio, .. } => late.value / late.cost / ratio,
+            } - 1.0;
+            assert!(
+                off.abs() < 0.08,
+                "{target:?} {daily:?}: {off:+.3} at × {}",
+                shop.factor()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_target_that_is_met_goes_before_a_plan_that_is_behind() {
+    let kpi = within(Target::Cpc(Nanos(300_000_000)), 0.2, 5.0);
+    let (free, of_free) = shaded(kpi, None);
+    let (behind, of_behind) = shaded(kpi, Some(500.0));
+    let drive = behind.line.drive_under(&behind.campaign);
+    assert!(drive.stretch() < 1.2, "{drive:?}");
+    assert!(
+        (behind.factor() / free.factor() - 1.0).abs() < 0.15,
+        "× {} and × {}",
+        behind.factor(),
+        free.factor()
+    );
+    assert!(
+        of_behind.likely > 0.98 * of_free.likely,
+        "{} of {}",
+        of_behind.likely,
+        of_free.likely
+    );
+}
+
+#[test]
+fn a_plan_that_is_behind_stretches_values_as_far_as_clicks_are_cheaper_than_they_may_be() {
+    // The factor may not rise above 1, and a click may cost nearly what it is worth.
+    let (shop, late) = shaded(within(Target::Cpc(Nanos(450_000_000)), 0.2, 1.0), Some(350.0));
+    let (_, plain) = shaded(within(Target::Cpc(Nanos(450_000_000)), 0.2, 1.0), None);
+    assert_eq!(shop.factor(), 1.0);
+    assert!(late.cost > 1.25 * plain.cost, "{} and {}", late.cost, plain.cost);
+    assert!(late.cost / late.clicks < 450e6, "{}", late.cost / late.clicks);
 }

@@ -95,9 +95,23 @@ impl Drive {
     /// Nothing steers: money is free, and nothing has to be spent.
     pub const FREE: Drive = Drive(f64::INFINITY);
 
+    /// At the logarithm of 1 + μ.
+    pub(in crate::pacing) fn at(log_price: f64) -> Drive {
+        Drive((-log_price).exp())
+    }
+
     /// That of a bid which both budgets pay for.
     pub fn tighter(self, other: Drive) -> Drive {
         Drive(self.0.min(other.0))
+    }
+
+    /// Values are stretched by at most `most`; what nothing steers stays so.
+    pub fn stretched_at_most(self, most: f64) -> Drive {
+        if self.0.is_finite() {
+            Drive(self.0.min(most.max(1.0)))
+        } else {
+            self
+        }
     }
 
     /// Of a value, or the share of chances that are taken where the price is fixed: above 0, at most 1.
@@ -142,7 +156,7 @@ impl Pacer {
     pub fn set(&self, log_price: f64) {
         let log_price = if log_price.is_nan() { SLOW_START } else { log_price };
         let log_price = log_price.clamp(-STRETCH_LOG_MAX, LOG_PRICE_MAX);
-        self.store(log_price, Drive((-log_price).exp()));
+        self.store(log_price, Drive::at(log_price));
     }
 
     fn store(&self, log_price: f64, drive: Drive) {
