@@ -379,11 +379,8 @@ impl Process {
         })
     }
 
-    /// The tighter pace of line item and campaign.
     fn drive(&self, item: &Item) -> Drive {
-        let [account, campaign] =
-            [item.account, item.campaign_account].map(|account| self.accounts[account].drive());
-        account.tighter(campaign)
+        self.accounts[item.account].drive_under(&self.accounts[item.campaign_account])
     }
 
     fn win_hold_s(&self, terms: &Terms, visit: &Visit) -> u32 {

@@ -310,8 +310,7 @@ impl Leases {
             let kind = (claim.key.account, claim.key.scope);
             match claim.limit {
                 Some(_) => self.open.remove(&kind),
-                None if self.authority.is_shared() => self.open.insert(kind),
-                None => false,
+                None => self.open.insert(kind),
             };
             note_wait(&mut self.waits, account, claim, grant, now);
             let is_changed = apply(account, period, claim, grant, now);

@@ -150,8 +150,7 @@ impl Authority for LocalAuthority {
     fn claim(&mut self, claims: &[Claim], now: Timestamp) -> Result<Vec<Grant>, LeaseError> {
         let changed: Vec<_> = claims
             .iter()
-            // Nobody else spends: what no limit holds needs no record.
-            .filter(|claim| claim.limit.is_some() && self.known.bounds.get(&claim.key) != Some(&claim.bound))
+            .filter(|claim| self.known.bounds.get(&claim.key) != Some(&claim.bound))
             .map(|claim| (claim.key, claim.bound))
             .collect();
         if !changed.is_empty() {

@@ -7,7 +7,7 @@
 //! outbid:node:N              identity (of its data folder), lease, state live | left | dead, declared (epoch), seq, hold (s), seen (ms)
 //! outbid:limit:A:S:F:U       N → bound:beside, for each node; account, scope, from and until of the limit
 //! outbid:held:N              the limits on which N has something on record
-//! outbid:open:A:S           set of the nodes that spend on account and scope without a limit
+//! outbid:open:A:S            set of the nodes that spend on account and scope without a limit
 //! outbid:opened:N            the same by node: account and scope of each
 //! outbid:used:A:S:F:U        N → what it has used, for each node
 //! outbid:wanted              limit → N:ms, a node that got less than it wanted
